@@ -1,0 +1,92 @@
+# Everything that people and CI do here. "make" alone explains itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PLUGIN  := vault-plugin-secrets-pki-external-ca
+# The version that the plugin reports to Vault, which must be a semantic version with a leading v.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.0.0-dev)
+LDFLAGS := -s -w -X $(PLUGIN).Version=$(VERSION)
+# What dist builds for: OS/architecture.
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+# How long each fuzzer runs under "make fuzz".
+FUZZTIME ?= 30s
+# Programs that lint runs, at the versions that tools/go.mod holds.
+TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
+# The packages of the test bed without cmd/vault: four lines that would have all of Vault analysed.
+TESTBED_PACKAGES = $$(go list ./... | grep -v '/cmd/vault$$')
+
+.PHONY: help
+help: ## Print this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Show the whole job in one command: a Vault, an ACME CA, an account, a role, certificates, a revocation.
+	@cd testbed && go run ./cmd/demo
+
+.PHONY: dev
+dev: ## Start the same parts, print how to reach them, and leave them running until Ctrl-C.
+	@cd testbed && go run ./cmd/dev
+
+.PHONY: build
+build: ## Build the plugin for this machine, as a static binary, into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/$(PLUGIN) ./cmd/$(PLUGIN)
+
+.PHONY: dist
+dist: ## Build the plugin for every platform into dist/, with SHA256SUMS.
+	rm -rf dist && mkdir dist
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/}; suffix=; [ $$os = windows ] && suffix=.exe; \
+		echo "building $$os/$$arch"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' \
+			-o dist/$(PLUGIN)_$(VERSION)_$${os}_$$arch$$suffix ./cmd/$(PLUGIN); \
+	done
+	cd dist && sha256sum $(PLUGIN)_* > SHA256SUMS
+
+.PHONY: test
+test: lint test-unit test-acceptance ## Run every check and every test there is.
+
+.PHONY: test-unit
+test-unit: ## Run the tests of the plugin's own packages under the race detector.
+	go test -race ./...
+
+.PHONY: test-acceptance
+test-acceptance: testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
+	cd testbed && go test -timeout 20m $(TESTBED_PACKAGES)
+
+.PHONY: test-short
+test-short: ## Run the unit tests only, without the race detector.
+	go test -short ./...
+
+.PHONY: lint
+lint: ## Check format, vet and static analysis, of the plugin and of the test bed.
+	@unformatted=$$($(TOOL) gofumpt -l .) && [ -z "$$unformatted" ] || \
+		{ echo "not formatted, run make fmt: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	cd testbed && go vet $(TESTBED_PACKAGES)
+	cd testbed && $(TOOL) staticcheck $(TESTBED_PACKAGES)
+
+.PHONY: fmt
+fmt: ## Format all code.
+	$(TOOL) gofumpt -l -w .
+
+.PHONY: fuzz
+fuzz: ## Run each fuzzer for FUZZTIME (30s).
+	@set -e; for package in $$(go list ./...); do \
+		for fuzzer in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$fuzzer"; go test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: testbed ## Measure the plugin beside its yardsticks.
+	go test -run '^$$' -bench . ./...
+	cd testbed && go test -run '^$$' -bench . -timeout 60m $(TESTBED_PACKAGES)
+
+.PHONY: testbed
+testbed: ## Build what the acceptance tests run, into .testbed/bin.
+	@cd testbed && go run ./cmd/testbed build
+
+.PHONY: clean
+clean: ## Remove everything that was built.
+	rm -rf bin dist .testbed
