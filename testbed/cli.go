@@ -16,8 +16,8 @@ type Output struct {
 	Code   int // exit status: 0 success, 1 a mistake on the command line, 2 an error from the server
 }
 
-// CLI runs the vault command line against this server with the root token, in the working directory Dir of
-// the server's options, as somebody at a terminal would. The error is for a command that could not be run at
+// CLI runs the vault command line against this server with the root token, in WorkDir, as somebody at a
+// terminal would. The error is for a command that could not be run at
 // all; that a command failed is in the Output.
 func (v *Vault) CLI(ctx context.Context, args ...string) (Output, error) {
 	return v.CLIAs(ctx, v.Token, args...)
@@ -27,7 +27,7 @@ func (v *Vault) CLI(ctx context.Context, args ...string) (Output, error) {
 func (v *Vault) CLIAs(ctx context.Context, token string, args ...string) (Output, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, v.options.Binary, args...)
-	cmd.Dir = v.options.Dir
+	cmd.Dir = v.WorkDir
 	cmd.Env = append(cleanEnv(), "HOME="+v.home, "VAULT_ADDR="+v.Addr, "VAULT_TOKEN="+token, "VAULT_CLI_NO_COLOR=1")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

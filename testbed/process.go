@@ -64,7 +64,7 @@ func start(ctx context.Context, l launch) (*Process, error) {
 }
 
 func (p *Process) startGuard() error {
-	guard := exec.Command("sh", "-c", `read -r _; kill -9 -- "-$1" 2>/dev/null`, "guard", strconv.Itoa(p.PID()))
+	guard := exec.Command("sh", "-c", `read -r _; kill -s KILL -- "-$1" 2>/dev/null`, "guard", strconv.Itoa(p.PID()))
 	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := guard.StdinPipe()
 	if err != nil {

@@ -39,6 +39,7 @@ type Vault struct {
 	Addr      string // http://127.0.0.1:port
 	Token     string // the root token
 	UnsealKey string // base64
+	WorkDir   string // where its command line runs: files given as @file are found there
 
 	process *Process // the current one; Restart starts another
 	options VaultOptions
@@ -69,7 +70,7 @@ func newVault(o VaultOptions) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{options: o, port: ports[0], cluster: ports[1]}
+	v := &Vault{options: o, WorkDir: o.Dir, port: ports[0], cluster: ports[1]}
 	v.Addr = "http://" + Loopback(v.port)
 	v.home = filepath.Join(o.Dir, "home")
 	for _, dir := range []string{v.home, v.PluginDir(), v.storageDir()} {

@@ -1,0 +1,91 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Bed is everything that one certificate takes: a Vault with the plugin enabled at its default path, an ACME
+// CA, the DNS server that the CA asks, and the web server that it validates against.
+type Bed struct {
+	Binaries Binaries
+	Dir      string // what the servers write
+	Vault    *Vault
+	Pebble   *Pebble
+	DNS      *Challtestsrv
+	Web      *WebServer
+}
+
+// NewBed builds what is missing and starts a Vault and a CA below dir. The plugin is left to the caller; see
+// [Vault.EnablePlugin]. Progress goes to w. Everything ends with ctx, or with Stop.
+func NewBed(ctx context.Context, dir string, w io.Writer) (*Bed, error) {
+	binaries, err := Build(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bed{Binaries: binaries, Dir: dir}
+	for _, start := range []func(context.Context) error{b.startVault, b.startCA} {
+		if err := start(ctx); err != nil {
+			b.Stop()
+			return nil, err
+		}
+	}
+	_, _ = fmt.Fprintf(w, "Vault is at %s, Pebble at %s\n", b.Vault.Addr, b.Pebble.DirectoryURL)
+	return b, nil
+}
+
+// Stop ends every server.
+func (b *Bed) Stop() {
+	if b.Vault != nil {
+		b.Vault.Stop()
+	}
+	if b.Web != nil {
+		b.Web.Stop()
+	}
+	if b.Pebble != nil {
+		b.Pebble.Stop()
+	}
+	if b.DNS != nil {
+		b.DNS.Stop()
+	}
+}
+
+func (b *Bed) startVault(ctx context.Context) error {
+	dir, err := b.subdir("vault")
+	if err != nil {
+		return err
+	}
+	work, err := b.subdir("work")
+	if err != nil {
+		return err
+	}
+	b.Vault, err = StartVault(ctx, VaultOptions{Binary: b.Binaries.Vault, Dir: dir})
+	if err == nil {
+		b.Vault.WorkDir = work
+	}
+	return err
+}
+
+func (b *Bed) startCA(ctx context.Context) (err error) {
+	dir, err := b.subdir("ca")
+	if err != nil {
+		return err
+	}
+	if b.DNS, err = StartChalltestsrv(ctx, ChalltestsrvOptions{Binary: b.Binaries.Challtestsrv, Dir: dir}); err != nil {
+		return err
+	}
+	b.Pebble, err = StartPebble(ctx, PebbleOptions{Binary: b.Binaries.Pebble, Dir: dir, Resolver: b.DNS.Resolver})
+	if err != nil {
+		return err
+	}
+	b.Web, err = StartWebServer(ctx, b.Pebble.HTTPPort, filepath.Join(b.Dir, "www"))
+	return err
+}
+
+func (b *Bed) subdir(name string) (string, error) {
+	dir := filepath.Join(b.Dir, name)
+	return dir, os.MkdirAll(dir, 0o700)
+}
