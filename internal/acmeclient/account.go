@@ -127,12 +127,14 @@ func contactURLs(contacts []string) []string {
 
 // bind signs the account key with the external account's key (RFC 8555 §7.3.4).
 func (e *EAB) bind(key crypto.Signer, newAccountURL string) (json.RawMessage, error) {
+	if e.KID == "" {
+		return nil, errors.New("the external account has no key identifier")
+	}
 	payload, err := json.Marshal(jose.JSONWebKey{Key: key.Public()})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the account key: %w", err)
 	}
-	mac := jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: e.Key, KeyID: e.KID}}
-	binding, err := sign(mac, false, newAccountURL, "", payload)
+	binding, err := sign(jose.SigningKey{Algorithm: jose.HS256, Key: e.Key}, e.KID, newAccountURL, "", payload)
 	if err != nil {
 		return nil, fmt.Errorf("binding the account to %s: %w", e, err)
 	}

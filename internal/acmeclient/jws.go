@@ -29,15 +29,17 @@ func (s signer) sign(url, nonce string, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.kid != "" {
-		return sign(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: s.key, KeyID: s.kid}}, false, url, nonce, payload)
-	}
-	return sign(jose.SigningKey{Algorithm: algorithm, Key: s.key}, true, url, nonce, payload)
+	return sign(jose.SigningKey{Algorithm: algorithm, Key: s.key}, s.kid, url, nonce, payload)
 }
 
-func sign(key jose.SigningKey, embed bool, url, nonce string, payload []byte) ([]byte, error) {
-	options := &jose.SignerOptions{EmbedJWK: embed}
+// sign is also for keys that are not those of accounts. Without a kid the
+// public key is embedded.
+func sign(key jose.SigningKey, kid, url, nonce string, payload []byte) ([]byte, error) {
+	options := &jose.SignerOptions{EmbedJWK: kid == ""}
 	options.WithHeader("url", url)
+	if kid != "" {
+		options.WithHeader("kid", kid)
+	}
 	if nonce != "" {
 		options.NonceSource = singleNonce(nonce)
 	}
