@@ -1,0 +1,158 @@
+package pkiexternalca
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/account"
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/acmeclient"
+)
+
+// authorities holds a client for each account that is in use. Accounts at the
+// same CA share its connections, directory and nonces.
+type authorities struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	clients map[string]*client
+}
+
+// client is an account, ready to be used.
+type client struct {
+	*acmeclient.Client
+	server    *acmeclient.Server
+	authority authority
+	// version is the account key that the client signs with.
+	version int
+}
+
+// authority tells CAs apart: the same URL under another trust is another one.
+type authority struct{ directoryURL, trustedCA string }
+
+func newAuthorities(now func() time.Time) *authorities {
+	return &authorities{now: now, clients: map[string]*client{}}
+}
+
+// server makes the means to talk to an account's CA; it sends nothing.
+func (a *authorities) server(of *account.Account) (*acmeclient.Server, error) {
+	return acmeclient.New(acmeclient.Config{
+		DirectoryURL: of.DirectoryURL,
+		TrustedCA:    []byte(of.TrustedCA),
+		UserAgent:    "vault-plugin-secrets-pki-external-ca/" + Version,
+		Now:          a.now,
+	})
+}
+
+// cached gives the client of an account that was used before.
+func (a *authorities) cached(name string) *client {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.clients[name]
+}
+
+// keep makes the client of an account, over the connections of another one at
+// the same CA if there is one.
+func (a *authorities) keep(of *account.Account) (*client, error) {
+	key, err := of.Signer()
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := &client{authority: authority{of.DirectoryURL, of.TrustedCA}, version: of.ActiveVersion()}
+	for _, other := range a.clients {
+		if other.authority == c.authority {
+			c.server = other.server
+		}
+	}
+	if c.server == nil {
+		if c.server, err = a.server(of); err != nil {
+			return nil, err
+		}
+	}
+	c.Client = c.server.Account(of.URL, key)
+	a.clients[of.Name] = c
+	return c, nil
+}
+
+// drop forgets the client of an account that has changed.
+func (a *authorities) drop(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.clients, name)
+}
+
+// clientOf gives the client of an account, after settling a key change whose
+// outcome is unknown.
+func (b *backend) clientOf(ctx context.Context, s logical.Storage, name string) (*client, error) {
+	if c := b.authorities.cached(name); c != nil {
+		return c, nil
+	}
+	acct, err := accounts.Get(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	if acct.Candidate != nil {
+		if acct, err = b.reconcile(ctx, s, name); err != nil {
+			return nil, err
+		}
+	}
+	return b.authorities.keep(acct)
+}
+
+// reconcile settles an account's unfinished key change.
+func (b *backend) reconcile(ctx context.Context, s logical.Storage, name string) (*account.Account, error) {
+	release, err := b.reserve(accounts.Prefix + name)
+	if err != nil {
+		return nil, &acme.Unreachable{Doing: "using account " + name, Err: err}
+	}
+	defer release()
+	acct, err := accounts.Get(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := b.keyHolder(acct)
+	if err != nil {
+		return nil, err
+	}
+	return acct, account.Reconcile(ctx, acct, ca, b.saver(ctx, s), b.now())
+}
+
+// saver stores an account and forgets its client.
+func (b *backend) saver(ctx context.Context, s logical.Storage) account.Save {
+	return func(a *account.Account) error {
+		b.authorities.drop(a.Name)
+		return accounts.Put(ctx, s, a.Name, a)
+	}
+}
+
+// keyHolder is the CA as package account asks it.
+type keyHolder struct{ *acmeclient.Server }
+
+func (b *backend) keyHolder(a *account.Account) (keyHolder, error) {
+	server, err := b.authorities.server(a)
+	return keyHolder{server}, err
+}
+
+// ChangeKey implements account.CA.
+func (k keyHolder) ChangeKey(ctx context.Context, url string, from, to crypto.Signer) error {
+	return k.Account(url, from).ChangeKey(ctx, to)
+}
+
+// errBusy says that another request is at work on the same account.
+var errBusy = fmt.Errorf("another operation on the account is under way; try again when it has ended")
+
+// reserve takes a name for one operation at a time, across the waits for a CA.
+// It is no lock: whoever comes second is told so at once.
+func (b *backend) reserve(name string) (release func(), err error) {
+	if _, taken := b.reserved.LoadOrStore(name, true); taken {
+		return nil, errBusy
+	}
+	return func() { b.reserved.Delete(name) }, nil
+}

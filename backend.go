@@ -1,0 +1,127 @@
+package pkiexternalca
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// requestPatience is how long a request that needs the CA's answer waits for
+// it. A waiting request holds up a step-down of Vault by as much.
+const requestPatience = 25 * time.Second
+
+// backend is one mount of the secrets engine.
+type backend struct {
+	*framework.Backend
+
+	now    func() time.Time
+	jitter func() float64
+
+	lifecycle   lifecycle
+	authorities *authorities
+	claims      claims
+	// orderLocks guard the read and write of one order's record, never a
+	// request to a CA.
+	orderLocks []*locksutil.LockEntry
+	// rolesLock guards the rule that a role's account exists.
+	rolesLock sync.Mutex
+	// reserved holds the names that an operation has for itself, see reserve.
+	reserved sync.Map
+	// policies holds a compiledPolicy for each role that was used.
+	policies sync.Map
+}
+
+// Factory makes the backend of a mount. It does nothing else: Vault calls it
+// without storage when the plugin is registered, and storage cannot be written
+// yet. Work begins with the initialization.
+func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
+	b := newBackend(time.Now)
+	if err := b.Setup(ctx, conf); err != nil {
+		return nil, fmt.Errorf("setting up the secrets engine: %w", err)
+	}
+	return b, nil
+}
+
+func newBackend(now func() time.Time) *backend {
+	b := &backend{
+		now:         now,
+		jitter:      rand.Float64,
+		authorities: newAuthorities(now),
+		claims:      claims{holders: map[string]order.ID{}},
+		orderLocks:  locksutil.CreateLocks(),
+	}
+	b.Backend = &framework.Backend{
+		BackendType:    logical.TypeLogical,
+		Help:           strings.TrimSpace(help),
+		RunningVersion: Version,
+		Paths:          b.paths(),
+		PathsSpecial:   &logical.Paths{SealWrapStorage: sealWrapped},
+		InitializeFunc: b.initialize,
+		PeriodicFunc:   b.periodic,
+		Clean:          b.clean,
+		Invalidate:     b.invalidate,
+	}
+	return b
+}
+
+// paths lists all endpoints. The first pattern that matches wins; none of
+// these overlaps another, because each captured name ends at a slash.
+func (b *backend) paths() []*framework.Path {
+	var all []*framework.Path
+	for _, group := range [][]*framework.Path{
+		b.accountPaths(), b.rolePaths(), b.orderPaths(), b.certificatePaths(), b.lookupPaths(),
+	} {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// invalidate drops what is remembered of a record that another node changed.
+func (b *backend) invalidate(_ context.Context, key string) {
+	if name, ok := strings.CutPrefix(key, accounts.Prefix); ok {
+		b.authorities.drop(name)
+	}
+	if name, ok := strings.CutPrefix(key, roles.Prefix); ok {
+		b.policies.Delete(name)
+	}
+}
+
+// existence tells whether the record named by the path exists, which is what
+// makes a write a creation or an update in policies.
+func existence[T any](c store.Collection[T]) framework.ExistenceFunc {
+	return func(ctx context.Context, req *logical.Request, fields *framework.FieldData) (bool, error) {
+		entry, err := req.Storage.Get(ctx, c.Prefix+fields.Get("name").(string))
+		return entry != nil, err
+	}
+}
+
+// listNames lists the names of a collection.
+func listNames[T any](c store.Collection[T]) handler {
+	return func(ctx context.Context, req *request) (*logical.Response, error) {
+		names, err := c.List(ctx, req.Storage, "")
+		if err != nil {
+			return nil, err
+		}
+		return logical.ListResponse(names), nil
+	}
+}
+
+const help = `
+The PKI external CA secrets engine gets certificates from external CAs that speak
+ACME (RFC 8555), such as Let's Encrypt, and hands them to applications.
+
+An operator configures accounts at CAs (config/acme-account/) and roles that say
+which names may be ordered with which account (role/). An application orders a
+certificate through its role (role/<name>/new-order), proves control of the names
+by the challenges of the order, and fetches the certificate when it is completed.
+`

@@ -1,0 +1,155 @@
+package order
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+)
+
+// Population says how the identifiers get into a CSR that is made here.
+type Population string
+
+// The ways to populate a CSR.
+const (
+	// CNFirst puts the first identifier into the common name too, if it can be one.
+	CNFirst Population = "cn_first"
+	// SANsOnly leaves the subject empty.
+	SANsOnly Population = "sans_only"
+)
+
+// longestCN is ub-common-name of RFC 5280, in characters.
+const longestCN = 64
+
+// MakeCSR makes the CSR for identifiers: exactly these, all as subject
+// alternative names (RFC 8555 §7.4). A name that cannot be a common name (too
+// long, an IP address) is left out there instead of failing the order.
+func MakeCSR(key crypto.Signer, identifiers []acme.Identifier, p Population) ([]byte, error) {
+	var template x509.CertificateRequest
+	for _, id := range identifiers {
+		if id.Type == acme.IP {
+			template.IPAddresses = append(template.IPAddresses, net.ParseIP(id.Value))
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, id.Value)
+	}
+	if first := identifiers[0]; p == CNFirst && first.Type == acme.DNS && len(first.Value) <= longestCN {
+		template.Subject = pkix.Name{CommonName: first.Value}
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &template, key)
+	if err != nil {
+		return nil, fmt.Errorf("making the CSR: %w", err)
+	}
+	return der, nil
+}
+
+// CSR is a certificate signing request that has been found fit to be sent.
+type CSR struct {
+	DER       []byte
+	PublicKey crypto.PublicKey
+	// Names holds the DNS names as written: the subject alternative names, then
+	// the common name unless it is one of them.
+	Names []string
+}
+
+// Reasons to refuse a CSR.
+var (
+	ErrNoCSR     = errors.New("is not a PEM certificate request; expected a block CERTIFICATE REQUEST")
+	ErrSignature = errors.New("is signed with a weak algorithm; use SHA-256 or better")
+	ErrWeakKey   = errors.New("has an RSA key of fewer than 2048 bits")
+	ErrSANType   = errors.New("holds a subject alternative name that is not a DNS name")
+	ErrNoNames   = errors.New("names no identifier")
+	ErrExtraText = errors.New("is followed by other text; send one certificate request alone")
+)
+
+// ParseCSR reads a PEM certificate request and refuses what no CA could certify
+// for identifiers: weak keys and signatures, and names of other types.
+func ParseCSR(text string) (*CSR, error) {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || (block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST") {
+		return nil, ErrNoCSR
+	}
+	if more, _ := pem.Decode(rest); more != nil {
+		return nil, ErrExtraText
+	}
+	req, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	if err := strong(req); err != nil {
+		return nil, err
+	}
+	if err := onlyDNS(req); err != nil {
+		return nil, err
+	}
+	names := namesOf(req)
+	if len(names) == 0 {
+		return nil, ErrNoNames
+	}
+	return &CSR{DER: block.Bytes, PublicKey: req.PublicKey, Names: names}, nil
+}
+
+func strong(req *x509.CertificateRequest) error {
+	switch req.SignatureAlgorithm {
+	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
+		return ErrSignature
+	}
+	if key, ok := req.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
+		return ErrWeakKey
+	}
+	if err := req.CheckSignature(); err != nil {
+		return fmt.Errorf("is not signed by its own key: %w", err)
+	}
+	return nil
+}
+
+// Tags of GeneralName (RFC 5280 §4.2.1.6).
+const (
+	tagDNSName = 2
+)
+
+var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+// onlyDNS looks at the raw extension, because crypto/x509 passes over the types
+// of names that it has no field for.
+func onlyDNS(req *x509.CertificateRequest) error {
+	for _, ext := range req.Extensions {
+		if !ext.Id.Equal(oidSubjectAltName) {
+			continue
+		}
+		var names []asn1.RawValue
+		if rest, err := asn1.Unmarshal(ext.Value, &names); err != nil || len(rest) > 0 {
+			return errors.New("has subject alternative names that cannot be read")
+		}
+		for _, name := range names {
+			if name.Class != asn1.ClassContextSpecific || name.Tag != tagDNSName {
+				return fmt.Errorf("%w: type %s", ErrSANType, sanType(name.Tag))
+			}
+		}
+	}
+	return nil
+}
+
+func sanType(tag int) string {
+	types := []string{"otherName", "rfc822Name (e-mail)", "dNSName", "x400Address", "directoryName", "ediPartyName", "URI", "iPAddress", "registeredID"}
+	if tag >= 0 && tag < len(types) {
+		return types[tag]
+	}
+	return fmt.Sprintf("%d", tag)
+}
+
+func namesOf(req *x509.CertificateRequest) []string {
+	names := append([]string(nil), req.DNSNames...)
+	if cn := req.Subject.CommonName; cn != "" {
+		names = append(names, cn)
+	}
+	return names
+}

@@ -1,0 +1,226 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+)
+
+// State is where an order stands, as it is stored.
+type State string
+
+// The states. Three of them are one state to clients, see [State.Status].
+const (
+	StateNew        State = "new"
+	StateSubmitted  State = "submitted"
+	StateAwaiting   State = "awaiting-challenge-fulfillment"
+	StateNotifying  State = "notify-acme-server-challenges-completed"
+	StateProcessing State = "processing-challenge"
+	StateKeying     State = "keying"
+	StateFinalizing State = "finalizing"
+	StateCollecting State = "collecting"
+	StateCompleted  State = "completed"
+	StateExpired    State = "expired"
+	StateRevoked    State = "revoked"
+	StateError      State = "error"
+)
+
+// statusFetching is what clients see from the validation to the certificate.
+const statusFetching = "fetching-certificate"
+
+// Description is one row of the table of states.
+type Description struct {
+	// Status is what clients see, with hyphens.
+	Status string
+	// Means says what is true of an order in this state.
+	Means string
+	// Does says what the step does; empty for a final state.
+	Does string
+	// Next lists where the step may lead, besides error and expired.
+	Next []State
+	step step
+}
+
+// Life is every state of an order: the one place that knows what follows what.
+// A state without a step is final; only a caller's wish (revocation) leads out.
+var Life map[State]Description
+
+func init() {
+	Life = map[State]Description{
+		StateNew: {
+			Status: "new", Means: "The order is stored here; the CA does not know it yet.",
+			Does: "asks the CA for an order", step: submit,
+			Next: []State{StateSubmitted, StateKeying, StateCollecting},
+		},
+		StateSubmitted: {
+			Status: "submitted", Means: "The CA has the order.",
+			Does: "reads what the CA wants proven", step: readAuthorizations,
+			Next: []State{StateAwaiting, StateKeying},
+		},
+		StateAwaiting: {
+			Status: "awaiting-challenge-fulfillment", Means: "Challenges can be read; one for each identifier is to be put in place and reported.",
+			Does: "waits for the reports", step: awaitFulfillment,
+			Next: []State{StateNotifying},
+		},
+		StateNotifying: {
+			Status: "notify-acme-server-challenges-completed", Means: "Every identifier has its challenge in place.",
+			Does: "tells the CA to look", step: answer,
+			Next: []State{StateProcessing},
+		},
+		StateProcessing: {
+			Status: "processing-challenge", Means: "The CA is validating.",
+			Does: "reads the order until it is ready", step: awaitValidation,
+			Next: []State{StateKeying, StateCollecting},
+		},
+		StateKeying: {
+			Status: statusFetching, Means: "The CA is ready to certify.",
+			Does: "makes and stores the key and the CSR", step: makeRequest,
+			Next: []State{StateFinalizing},
+		},
+		StateFinalizing: {
+			Status: statusFetching, Means: "Key and CSR are stored.",
+			Does: "sends the CSR to the CA", step: finalize,
+			Next: []State{StateKeying, StateProcessing, StateCollecting},
+		},
+		StateCollecting: {
+			Status: statusFetching, Means: "The CA has the CSR.",
+			Does: "reads the order until it is valid, downloads, checks and stores the certificate", step: collect,
+			Next: []State{StateFinalizing, StateCompleted},
+		},
+		StateCompleted: {Status: "completed", Means: "The certificate is stored and can be fetched."},
+		StateExpired:   {Status: "expired", Means: "The order ran out of time at the CA, or was not finished by its deadline."},
+		StateRevoked:   {Status: "revoked", Means: "The certificate was revoked through Vault."},
+		StateError:     {Status: "error", Means: "The CA refused the order; the last error says why."},
+	}
+}
+
+// States lists all states in the order of an order's life.
+var States = []State{
+	StateNew, StateSubmitted, StateAwaiting, StateNotifying, StateProcessing, StateKeying,
+	StateFinalizing, StateCollecting, StateCompleted, StateExpired, StateRevoked, StateError,
+}
+
+// Status is the state as clients compare it, with hyphens.
+func (s State) Status() string { return Life[s].Status }
+
+// LegacyStatus is the state with underscores, as early documents write it.
+func (s State) LegacyStatus() string { return strings.ReplaceAll(s.Status(), "-", "_") }
+
+// step takes an order one step on. It changes o, and returns where to go or
+// how long to stay.
+type step func(ctx context.Context, env Env, o *Order) (move, error)
+
+// move is what a step decided: the next state, or the same and a pause.
+type move struct {
+	to    State
+	after time.Duration
+	// because is shown as the last error while the order stays.
+	because string
+}
+
+func moveTo(s State) (move, error) { return move{to: s}, nil }
+
+// stay keeps the order where it is for a while.
+func (o *Order) stay(after time.Duration) (move, error) {
+	return move{to: o.State, after: after}, nil
+}
+
+// ErrRefused is wrapped by the error of a step after which trying again is
+// useless, where it is not a refusal of the CA's (an *acme.Problem) anyway.
+var ErrRefused = errors.New("refused")
+
+// Advance takes one step. It neither sleeps nor stores: the caller stores the
+// order and comes back at o.Due. It returns false, and leaves the order alone,
+// when ctx ended meanwhile or the state is final.
+//
+// Refusal, retry, patience and expiry are decided here for all steps.
+func Advance(ctx context.Context, env Env, o *Order) bool {
+	at, known := Life[o.State]
+	if !known {
+		o.finish(StateError, fmt.Sprintf("the stored order is in the unknown state %q", o.State), env.Now())
+		return true
+	}
+	if at.step == nil {
+		return false
+	}
+	if now := env.Now(); now.After(o.Deadline) {
+		o.finish(StateExpired, o.expiry(), now)
+		return true
+	}
+	m, err := at.step(ctx, env, o)
+	if ctx.Err() != nil {
+		return false
+	}
+	o.apply(at, m, err, env)
+	return true
+}
+
+func (o *Order) apply(at Description, m move, err error, env Env) {
+	now := env.Now()
+	o.Updated = now
+	switch {
+	case err != nil && acme.Gone(err):
+		o.finish(StateExpired, "the CA does not know the order any more: "+err.Error(), now)
+	case err != nil && final(err):
+		o.finish(StateError, err.Error(), now)
+	case err != nil:
+		o.retry(err, env)
+	case m.to == o.State:
+		o.Tries++
+		o.Due, o.LastError = now.Add(m.after), m.because
+	case !slices.Contains(at.Next, m.to):
+		o.finish(StateError, fmt.Sprintf("an order may not go from %q to %q", o.State, m.to), now)
+	default:
+		o.State, o.Tries, o.Due, o.LastError = m.to, 0, now, ""
+		if o.Final() {
+			o.Due = time.Time{}
+		}
+	}
+}
+
+// final tells a refusal from a failure that may pass. An error that is neither
+// (of storage, say) is tried again: it must not cost anybody an order.
+func final(err error) bool {
+	if errors.Is(err, ErrRefused) {
+		return true
+	}
+	_, problem := errors.AsType[*acme.Problem](err)
+	return problem && !acme.Temporary(err)
+}
+
+func (o *Order) retry(err error, env Env) {
+	o.Tries++
+	o.LastError = err.Error()
+	o.Due = env.Now().Add(max(backoff(o.Tries, env.Jitter()), acme.RetryAfter(err)))
+	if o.Due.After(o.Deadline) {
+		o.Due = o.Deadline.Add(time.Second)
+	}
+}
+
+// Abandon ends an order that is still alive because of something outside its
+// own life: its role was deleted, say.
+func (o *Order) Abandon(why string, now time.Time) { o.finish(StateError, why, now) }
+
+// MarkRevoked notes that the CA has revoked the certificate.
+func (o *Order) MarkRevoked(now time.Time) { o.finish(StateRevoked, "", now) }
+
+func (o *Order) finish(s State, why string, now time.Time) {
+	o.State, o.LastError, o.Updated = s, why, now
+	o.Tries, o.Due = 0, time.Time{}
+}
+
+func (o *Order) expiry() string {
+	why := "not finished by " + o.Deadline.UTC().Format(time.RFC3339)
+	if o.State == StateAwaiting {
+		why += ": no challenge was reported as fulfilled for " + strings.Join(o.unreported(), ", ")
+	}
+	if o.LastError != "" {
+		why += "; last error: " + o.LastError
+	}
+	return why
+}

@@ -1,0 +1,147 @@
+// Package order is the life of an ACME order, from a caller's wish to a
+// certificate.
+//
+// The states are a table ([Life]); each has one step. A step decides, or has
+// one effect outside that may be repeated: it never sleeps, never stores the
+// order, and is handed everything it touches ([Env]). Whoever drives an order
+// stores it after every [Advance], so that a crash costs one repeated step and
+// never a key or a certificate. What is announced to the CA is stored before:
+// the key and the CSR before finalize, the fulfilment before the answer.
+//
+// The package knows neither Vault nor HTTP.
+package order
+
+import (
+	"time"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/keys"
+)
+
+// Order is one order as it is stored. It holds no secret: the private key lies
+// in a record of its own.
+type Order struct {
+	ID ID `json:"id"`
+	// Rev counts the writes of the record. A writer that read another Rev than
+	// the stored one has lost a race and starts over.
+	Rev     int    `json:"rev"`
+	Role    string `json:"role"`
+	Account string `json:"account"`
+	// Entity is the Vault entity that asked, "" when it had none.
+	Entity string `json:"entity,omitempty"`
+	// Identifiers is what was asked for, in the order of the request.
+	Identifiers []Identifier `json:"identifiers"`
+	// RequestCSR is the PEM text of the CSR workflow, as sent; empty in the
+	// identifier workflow, in which the key is made here.
+	RequestCSR string               `json:"request_csr,omitempty"`
+	KeyKind    keys.Kind            `json:"key_kind,omitempty"`
+	Population Population           `json:"population,omitempty"`
+	Allowed    []acme.ChallengeType `json:"allowed_challenge_types"`
+	Profile    string               `json:"profile,omitempty"`
+	Created    time.Time            `json:"created"`
+	Updated    time.Time            `json:"updated"`
+	State      State                `json:"state"`
+	// Tries counts the steps that did not leave the present state.
+	Tries int `json:"tries,omitempty"`
+	// Due is when the next step is to be taken; zero when none is.
+	Due time.Time `json:"due,omitzero"`
+	// Deadline is when the order is given up.
+	Deadline time.Time `json:"deadline"`
+	// LastError is why the last step failed, or why the order did.
+	LastError string `json:"last_error,omitempty"`
+	// The order at the CA.
+	URL            string          `json:"url,omitempty"`
+	FinalizeURL    string          `json:"finalize_url,omitempty"`
+	CertificateURL string          `json:"certificate_url,omitempty"`
+	Expires        time.Time       `json:"expires,omitzero"`
+	Authorizations []Authorization `json:"authorizations,omitempty"`
+	// CSR is what is, or was, sent with finalize: PKCS #10 in DER.
+	CSR []byte `json:"csr,omitempty"`
+	// WithoutCN remembers that the CA refused a CSR with a common name.
+	WithoutCN bool `json:"without_cn,omitempty"`
+	// The certificate, once there is one.
+	Serial    string    `json:"serial,omitempty"` // lower-case hex with colons
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+}
+
+// Identifier is a name as the caller wrote it and as the CA is asked for it.
+type Identifier struct {
+	Requested string `json:"requested"`
+	acme.Identifier
+}
+
+// Authorization is the CA's demand for proof of one identifier, and what was
+// done about it.
+type Authorization struct {
+	URL string `json:"url"`
+	// Identifier is in the form in which it was ordered ("*.example.com").
+	Identifier acme.Identifier  `json:"identifier"`
+	Status     acme.Status      `json:"status"`
+	Expires    time.Time        `json:"expires,omitzero"`
+	Challenges []acme.Challenge `json:"challenges,omitempty"`
+	// Fulfilled is the challenge type that was reported as in place; empty
+	// while nobody has reported one.
+	Fulfilled acme.ChallengeType `json:"fulfilled,omitempty"`
+}
+
+// New makes the record of an order that nobody has seen yet.
+func New(id ID, role, account string, now time.Time) *Order {
+	return &Order{
+		ID: id, Role: role, Account: account, State: StateNew,
+		Created: now, Updated: now, Due: now, Deadline: now.Add(patience),
+	}
+}
+
+// Values lists the identifiers as they are asked for at the CA.
+func (o *Order) Values() []string {
+	out := make([]string, len(o.Identifiers))
+	for i := range o.Identifiers {
+		out[i] = o.Identifiers[i].Value
+	}
+	return out
+}
+
+// Requested lists the identifiers as the caller wrote them.
+func (o *Order) Requested() []string {
+	out := make([]string, len(o.Identifiers))
+	for i := range o.Identifiers {
+		out[i] = o.Identifiers[i].Requested
+	}
+	return out
+}
+
+// Label gives an authorization's identifier as the caller wrote it. A CA may
+// demand proof for a name that was not ordered (RFC 8555 §7.1.3); that one
+// keeps its own.
+func (o *Order) Label(a *Authorization) string {
+	for i := range o.Identifiers {
+		if o.Identifiers[i].Identifier == a.Identifier {
+			return o.Identifiers[i].Requested
+		}
+	}
+	return a.Identifier.Value
+}
+
+// Final tells whether nothing will happen to the order by itself any more.
+func (o *Order) Final() bool { return Life[o.State].step == nil }
+
+// Authorization finds the demand for an identifier, given in its canonical form.
+func (o *Order) Authorization(value string) *Authorization {
+	for i := range o.Authorizations {
+		if o.Authorizations[i].Identifier.Value == value {
+			return &o.Authorizations[i]
+		}
+	}
+	return nil
+}
+
+// Challenge finds the challenge of a type.
+func (a *Authorization) Challenge(t acme.ChallengeType) *acme.Challenge {
+	for i := range a.Challenges {
+		if a.Challenges[i].Type == t {
+			return &a.Challenges[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package order
+
+import "time"
+
+const (
+	// patience is how long an order is pursued when the CA sets no term: as
+	// long as Let's Encrypt's "classic" orders live.
+	patience = 7 * 24 * time.Hour
+	// graceAfterCSR is how long a certificate is waited for once the CSR was
+	// sent, even past the order's expiry: it may be counted as issued already.
+	graceAfterCSR = 24 * time.Hour
+
+	firstPoll   = 40 * time.Millisecond
+	longestPoll = 15 * time.Second
+
+	firstRetry   = time.Second
+	longestRetry = 10 * time.Minute
+)
+
+// poll is how long to wait before reading a resource of the CA again for the
+// n-th time (from 0): doubling from an interval in which a CA on the same
+// machine has answered to one that no public CA minds, and never shorter than
+// the CA asks (RFC 8555 §7.4, §7.5.1).
+func poll(n int, asked time.Duration) time.Duration {
+	return max(double(firstPoll, n, longestPoll), asked)
+}
+
+// backoff is how long to wait after the n-th failure in a row (from 1): from a
+// second to ten minutes, spread by up to a fifth so that what failed together
+// does not return together. jitter is in [0,1).
+func backoff(n int, jitter float64) time.Duration {
+	d := double(firstRetry, n-1, longestRetry)
+	return d + time.Duration(jitter*float64(d)/5)
+}
+
+func double(first time.Duration, n int, longest time.Duration) time.Duration {
+	for d := first; d < longest; d *= 2 {
+		if n <= 0 {
+			return d
+		}
+		n--
+	}
+	return longest
+}

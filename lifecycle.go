@@ -1,0 +1,190 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/engine"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// workers is how many orders are worked on at once. Each mostly waits for a CA.
+const workers = 64
+
+// lifecycle is the running engine of a mount.
+type lifecycle struct {
+	mu      sync.Mutex
+	engine  *engine.Engine // nil while none runs
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when the engine has
+	closed  bool          // by Clean: nothing starts any more
+}
+
+// initialize starts the work. Vault waits for it while it unseals, so it does
+// nothing itself.
+func (b *backend) initialize(_ context.Context, req *logical.InitializationRequest) error {
+	b.start(req.Storage)
+	return nil
+}
+
+// periodic is a watchdog: it starts the engine where it should run and does
+// not, and stops it where it must not. Vault holds a lock of its own meanwhile,
+// so there is no request to a CA here.
+func (b *backend) periodic(_ context.Context, req *logical.Request) error {
+	if b.System().Tainted() || !b.mayWrite() {
+		b.stop(false)
+		return nil
+	}
+	b.start(req.Storage)
+	return nil
+}
+
+// clean stops the work when the mount, the plugin or the node's leadership ends.
+func (b *backend) clean(context.Context) { b.stop(true) }
+
+// start runs the engine unless it runs already or must not run here. Its
+// context is its own: that of a request ends with the request.
+func (b *backend) start(s logical.Storage) {
+	l := &b.lifecycle
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.engine != nil || l.closed || !b.mayWrite() {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel, l.stopped = cancel, make(chan struct{})
+	e := engine.New(workers, b.now, func(ctx context.Context, key string) time.Time {
+		return b.work(ctx, s, order.ID(key))
+	})
+	l.engine = e
+	go b.supervise(ctx, s, e, l.stopped)
+}
+
+// supervise loads the active orders and runs the engine until ctx ends.
+func (b *backend) supervise(ctx context.Context, s logical.Storage, e *engine.Engine, stopped chan<- struct{}) {
+	defer close(stopped)
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		b.loadUntilDone(ctx, s, e)
+	}()
+	e.Run(ctx)
+	<-loaded
+}
+
+// loadUntilDone schedules every active order, however often storage fails.
+func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e *engine.Engine) {
+	for {
+		err := b.load(ctx, s, e)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		b.Logger().Error("loading the active orders failed and will be tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(storagePause):
+		}
+	}
+}
+
+// load schedules the active orders. What each waits for is in its record, which
+// the worker reads; only the orders' places at CAs must be known before any
+// order is submitted.
+func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine) error {
+	names, err := active.List(ctx, s, "")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		ids, err := active.List(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := b.loadOrder(ctx, s, e, strings.TrimSuffix(name, "/"), order.ID(id)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
+	o, err := orders.Get(ctx, s, orderPath(id))
+	if errors.Is(err, store.ErrNotFound) {
+		// The request that made the mark died before it stored the order.
+		if b.now().Sub(id.Time()) < requestPatience {
+			return nil // or is about to
+		}
+		return active.Delete(ctx, s, role+"/"+string(id))
+	}
+	if err != nil {
+		return err
+	}
+	if o.URL != "" {
+		b.claims.claim(o.URL, id)
+	}
+	e.Schedule(string(id), o.Due)
+	return nil
+}
+
+// stop ends the engine. With for good it also waits for it, but no longer than
+// a second: Vault waits for us, and what was not stored is done again later.
+func (b *backend) stop(forGood bool) {
+	l := &b.lifecycle
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = l.closed || forGood
+	if l.engine == nil {
+		return
+	}
+	l.cancel()
+	l.engine = nil
+	if !forGood {
+		return
+	}
+	select {
+	case <-l.stopped:
+	case <-time.After(time.Second):
+	}
+}
+
+// wake has an order worked on now.
+func (b *backend) wake(id order.ID) {
+	b.lifecycle.mu.Lock()
+	e := b.lifecycle.engine
+	b.lifecycle.mu.Unlock()
+	if e != nil {
+		e.Wake(string(id))
+	}
+}
+
+// mayWrite tells whether this node works. A replication state of zero means
+// that Vault could not be asked, not that nothing speaks against it.
+func (b *backend) mayWrite() bool {
+	state := b.System().ReplicationState()
+	switch {
+	case state == consts.ReplicationUnknown:
+		return false
+	case state.HasState(consts.ReplicationDRSecondary | consts.ReplicationPerformanceStandby):
+		return false
+	}
+	return b.System().LocalMount() || !state.HasState(consts.ReplicationPerformanceSecondary)
+}
+
+// survive keeps a panic in background work from ending the process, which
+// other mounts share.
+func (b *backend) survive(doing string, id order.ID) {
+	if cause := recover(); cause != nil {
+		b.Logger().Error("background work failed by a fault of the plugin", "doing", doing, "order", id, "fault", cause, "stack", string(debug.Stack()))
+	}
+}

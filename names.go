@@ -1,0 +1,186 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/helper/identitytpl"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/domainmatch"
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+)
+
+// mostIdentifiers is how many names an order may have: what public CAs accept.
+const mostIdentifiers = 100
+
+// parseIdentifiers turns requested names into identifiers, each once. Every
+// name that is none is told of, not only the first.
+func parseIdentifiers(requested []string) ([]order.Identifier, []domainmatch.Name, error) {
+	if len(requested) > mostIdentifiers {
+		return nil, nil, fmt.Errorf("%d names; at most %d fit into an order", len(requested), mostIdentifiers)
+	}
+	var ids []order.Identifier
+	var names []domainmatch.Name
+	var bad []string
+	seen := map[domainmatch.Name]bool{}
+	for _, text := range requested {
+		name, err := domainmatch.Parse(text)
+		if err != nil {
+			bad = append(bad, err.Error())
+			continue
+		}
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		names = append(names, name)
+		ids = append(ids, order.Identifier{Requested: text, Identifier: acme.Identifier{Type: acme.DNS, Value: name.String()}})
+	}
+	if len(bad) > 0 {
+		return nil, nil, errors.New(strings.Join(bad, "; "))
+	}
+	if len(ids) == 0 {
+		return nil, nil, errors.New("at least one name is needed")
+	}
+	return ids, names, nil
+}
+
+// compiledPolicy is a role's policy, ready to check names with.
+type compiledPolicy struct {
+	// Of which role, and which revision of it, the policy is. A role that was
+	// deleted and made again has another date.
+	created time.Time
+	rev     int
+	policy  *domainmatch.Policy
+	// templated tells that some entries are filled from the caller's identity.
+	templated bool
+}
+
+// policyOf compiles a role's policy once for each revision of the role: a check
+// must not cost more with 100,000 entries than with ten.
+func (b *backend) policyOf(r *role) (*compiledPolicy, error) {
+	if cached, ok := b.policies.Load(r.Name); ok {
+		if p := cached.(*compiledPolicy); p.rev == r.Rev && p.created.Equal(r.Created) {
+			return p, nil
+		}
+	}
+	p := &compiledPolicy{created: r.Created, rev: r.Rev}
+	entries := make([]domainmatch.Entry, 0, len(r.Domains))
+	for _, text := range r.Domains {
+		entry, err := domainmatch.ParseEntry(text)
+		if err != nil {
+			return nil, fmt.Errorf("role %q has an entry in allowed_domains that cannot be read: %w", r.Name, err)
+		}
+		p.templated = p.templated || entry.Templated()
+		entries = append(entries, entry)
+	}
+	p.policy = domainmatch.NewPolicy(entries, r.Options)
+	b.policies.Store(r.Name, p)
+	return p, nil
+}
+
+// mayOrder checks names against a role for the caller of a request. The error
+// is a *domainmatch.Rejection when names are refused.
+func (b *backend) mayOrder(req *request, r *role, names []domainmatch.Name) error {
+	compiled, err := b.policyOf(r)
+	if err != nil {
+		return err
+	}
+	refused := compiled.policy.Check(names)
+	if refused == nil || !compiled.templated {
+		return refused
+	}
+	who, err := b.identify(req.EntityID)
+	if err != nil {
+		return err
+	}
+	return compiled.policy.For(who.value).Check(names)
+}
+
+// mayRead checks that the caller could order an order's names now, if the role
+// allows them by the caller's identity: such names belong to somebody.
+func (b *backend) mayRead(ctx context.Context, req *request, o *order.Order) error {
+	r, err := roles.Get(ctx, req.Storage, o.Role)
+	if err != nil {
+		return err
+	}
+	compiled, err := b.policyOf(r)
+	if err != nil || !compiled.templated {
+		return err
+	}
+	names := make([]domainmatch.Name, 0, len(o.Identifiers))
+	for _, value := range o.Values() {
+		name, err := domainmatch.Parse(value)
+		if err != nil {
+			return fmt.Errorf("reading the stored order: %w", err)
+		}
+		names = append(names, name)
+	}
+	return notYours(b.mayOrder(req, r, names))
+}
+
+// notYours makes a rejection the answer to somebody who may not see an order.
+func notYours(err error) error {
+	if rejection, ok := errors.AsType[*domainmatch.Rejection](err); ok {
+		return forbidden("this order is not yours: your identity does not allow its names: %w", rejection)
+	}
+	return err
+}
+
+// identity is what placeholders are filled from; nobody's fills nothing.
+type identity struct {
+	entity *logical.Entity
+	groups []*logical.Group
+}
+
+func (b *backend) identify(entityID string) (identity, error) {
+	if entityID == "" {
+		return identity{}, nil
+	}
+	entity, err := b.System().EntityInfo(entityID)
+	if err != nil {
+		return identity{}, fmt.Errorf("reading the caller's entity: %w", err)
+	}
+	groups, err := b.System().GroupsForEntity(entityID)
+	if err != nil {
+		return identity{}, fmt.Errorf("reading the caller's groups: %w", err)
+	}
+	return identity{entity, groups}, nil
+}
+
+// value gives what a placeholder stands for, false when there is nothing.
+func (i identity) value(placeholder string) (string, bool) {
+	if i.entity == nil {
+		return "", false
+	}
+	_, value, err := identitytpl.PopulateString(identitytpl.PopulateStringInput{
+		String: "{{" + expandGroup(placeholder) + "}}",
+		Entity: i.entity, Groups: i.groups, Mode: identitytpl.ACLTemplating,
+	})
+	return value, err == nil && value != ""
+}
+
+// expandGroup completes identity.groups.names.<group>, which stands for the
+// name of a group that the caller is a member of, to the form that Vault knows.
+func expandGroup(placeholder string) string {
+	p := strings.TrimSpace(placeholder)
+	rest, ok := strings.CutPrefix(p, "identity.groups.names.")
+	if ok && rest != "" && !strings.Contains(rest, ".") {
+		return p + ".name"
+	}
+	return p
+}
+
+// checkPlaceholder refuses a placeholder that Vault does not know.
+func checkPlaceholder(placeholder string) error {
+	if _, err := framework.ValidateIdentityTemplate("{{" + expandGroup(placeholder) + "}}"); err != nil {
+		return fmt.Errorf("{{%s}} is not a template of an identity; use for example {{identity.entity.name}}", placeholder)
+	}
+	return nil
+}

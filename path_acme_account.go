@@ -1,0 +1,218 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/account"
+	"vault-plugin-secrets-pki-external-ca/internal/acmeclient"
+	"vault-plugin-secrets-pki-external-ca/internal/field"
+	"vault-plugin-secrets-pki-external-ca/internal/keys"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// accountFields are the fields of an ACME account.
+var accountFields = field.Set[account.Account]{
+	field.Shown("name", "Name of the account", framework.TypeString, func(a *account.Account) any { return a.Name }),
+	field.Text("directory_url",
+		"The ACME directory URL (e.g., https://acme-v02.api.letsencrypt.org/directory for Let's Encrypt production)",
+		parseDirectoryURL, func(a *account.Account) *string { return &a.DirectoryURL }).Required().Fixed(),
+	field.Texts("email_contacts",
+		"List of email addresses for account notifications. You must provide at least one email.",
+		parseEmail, func(a *account.Account) *[]string { return &a.Contacts }).Required(),
+	field.Text("key_type", "Key type to generate for the account key", parseAccountKind,
+		func(a *account.Account) *keys.Kind { return &a.KeyKind }).
+		Default(string(keys.EC256)).OneOf(oneOf(keys.AccountKinds)...).Fixed().Hidden(),
+	field.String("eab_kid",
+		"External Account Binding (EAB) key identifier. Some ACME servers require an EAB key identifier for account registration.",
+		func(a *account.Account) *string { return &a.EABKID }).Label("EAB Key ID").Fixed(),
+	field.Text("trusted_ca",
+		"PEM-encoded trusted CA certificates for validating the TLS certificate provided by the ACME server. Use trusted_ca for private ACME servers with custom CAs.",
+		parseTrustedCA, func(a *account.Account) *string { return &a.TrustedCA }).Label("Trusted CA"),
+	field.Shown("account_url", "The account's URL at the CA, as CAA records name it (accounturi)", framework.TypeString,
+		func(a *account.Account) any { return a.URL }),
+	field.Shown("active_key_version", "The currently active key version for this ACME account", framework.TypeInt,
+		func(a *account.Account) any { return a.ActiveVersion() }),
+	field.Shown("account_keys", "Map of account key versions with their metadata (key_type, key_version, key_creation_date)",
+		framework.TypeMap, showKeyVersions),
+	field.Time("creation_date", "Configuration creation timestamp", func(a *account.Account) *time.Time { return &a.Created }),
+	field.Time("last_updated_date", "Configuration last updated timestamp", func(a *account.Account) *time.Time { return &a.Updated }),
+}
+
+// eabKeyField is sent with the account and never stored.
+var eabKeyField = &framework.FieldSchema{
+	Type:         framework.TypeString,
+	Description:  "External Account Binding (EAB) key (base64 URL encoded). Some ACME servers require an EAB key for account registration. It is used once and not stored.",
+	DisplayAttrs: &framework.DisplayAttributes{Name: "EAB Key", Sensitive: true},
+}
+
+func showKeyVersions(a *account.Account) any {
+	out := make(map[string]any, len(a.Versions))
+	for i, v := range a.Versions {
+		out[strconv.Itoa(i)] = map[string]any{
+			"key_type":          string(v.Kind),
+			"key_version":       i,
+			"key_creation_date": field.FormatTime(v.Created),
+		}
+	}
+	return out
+}
+
+func parseDirectoryURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%.200q is not a URL", text)
+	case u.Scheme != "https":
+		return "", fmt.Errorf("%.200q must begin with https:// (RFC 8555 §6.1)", text)
+	case u.Host == "" || u.User != nil || u.Fragment != "":
+		return "", fmt.Errorf("%.200q must be the plain URL of an ACME directory: a host, no user, no fragment", text)
+	}
+	return text, nil
+}
+
+func parseEmail(text string) (string, error) {
+	bare := strings.TrimPrefix(text, "mailto:")
+	parsed, err := mail.ParseAddress(bare)
+	if err != nil || parsed.Address != bare || strings.ContainsAny(bare, ",?") {
+		return "", fmt.Errorf("%.200q is not an e-mail address; expected the form admin@example.com", text)
+	}
+	return bare, nil
+}
+
+func parseAccountKind(text string) (keys.Kind, error) { return keys.ParseKind(text, keys.AccountKinds) }
+
+func parseTrustedCA(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if _, err := acmeclient.ParseTrustedCA([]byte(text)); err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+func (b *backend) accountPaths() []*framework.Path {
+	return []*framework.Path{b.pathAccountList(), b.pathAccount(), b.pathAccountImport(), b.pathAccountRotateKey()}
+}
+
+func (b *backend) pathAccountList() *framework.Path {
+	return b.path(endpoint{
+		pattern: "config/acme-account/?$", suffix: "config-acme-account",
+		synopsis: "List ACME accounts", help: "Lists the names of all configured ACME accounts.",
+		operations: map[logical.Operation]operation{
+			logical.ListOperation: {summary: "List the ACME accounts.", do: listNames(accounts), anywhere: true},
+		},
+	})
+}
+
+func (b *backend) pathAccount() *framework.Path {
+	return b.path(endpoint{
+		pattern: "config/acme-account/" + framework.GenericNameRegex("name"), suffix: "config-acme-account",
+		synopsis: "ACME Account configuration",
+		help: `Creates, reads, updates and deletes an account at an ACME CA. Creating one registers
+it at the CA, which means agreement with the CA's terms of service; deleting one deactivates it there
+for good, unless deactivate=false is given. After creation, trusted_ca and email_contacts may change.`,
+		fields: accountFields.Schema(map[string]*framework.FieldSchema{
+			"name":    nameField("Name of the account"),
+			"eab_key": eabKeyField,
+			"deactivate": {
+				Type: framework.TypeBool, Default: true, Query: true,
+				Description: "Only for deletion: false keeps the account alive at the CA.",
+			},
+		}),
+		exists: existence(accounts),
+		operations: map[logical.Operation]operation{
+			logical.CreateOperation: {summary: "Register an ACME account.", do: b.writeAccount, answers: accountFields.Shown(), verb: "write"},
+			logical.UpdateOperation: {summary: "Register or update an ACME account.", do: b.writeAccount, answers: accountFields.Shown(), verb: "write"},
+			logical.ReadOperation:   {summary: "Read an ACME account; no key is shown.", do: b.readAccount, answers: accountFields.Shown(), anywhere: true},
+			logical.DeleteOperation: {summary: "Deactivate an ACME account at the CA and delete it.", do: b.deleteAccount, empty: true},
+		},
+	})
+}
+
+func (b *backend) readAccount(ctx context.Context, req *request) (*logical.Response, error) {
+	acct, err := accounts.Get(ctx, req.Storage, req.text("name"))
+	if err != nil {
+		return nil, err
+	}
+	return showAccount(acct), nil
+}
+
+func showAccount(a *account.Account) *logical.Response {
+	return &logical.Response{Data: accountFields.Show(a)}
+}
+
+// writeAccount creates an account or changes one.
+func (b *backend) writeAccount(ctx context.Context, req *request) (*logical.Response, error) {
+	name := req.text("name")
+	release, err := b.reserve(accounts.Prefix + name)
+	if err != nil {
+		return nil, conflict("%w", err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, requestPatience)
+	defer cancel()
+	stored, err := accounts.Get(ctx, req.Storage, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return b.createAccount(ctx, req, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.updateAccount(ctx, req, stored)
+}
+
+func (b *backend) updateAccount(ctx context.Context, req *request, stored *account.Account) (*logical.Response, error) {
+	changed, err := accountFields.Update(stored, req.fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := validateContacts(changed); err != nil {
+		return nil, err
+	}
+	if strings.Join(changed.Contacts, ",") != strings.Join(stored.Contacts, ",") {
+		if err := b.updateContacts(ctx, req, changed); err != nil {
+			return nil, err
+		}
+	}
+	changed.Updated = b.now()
+	if err := b.saver(ctx, req.Storage)(changed); err != nil {
+		return nil, err
+	}
+	return showAccount(changed), nil
+}
+
+// updateContacts tells the CA first, so that a refusal leaves both sides as
+// they were (RFC 8555 §7.3.2).
+func (b *backend) updateContacts(ctx context.Context, req *request, changed *account.Account) error {
+	ca, err := b.keyHolder(changed)
+	if err != nil {
+		return badRequest("%w", err)
+	}
+	if err := account.Reconcile(ctx, changed, ca, b.saver(ctx, req.Storage), b.now()); err != nil {
+		return fromCA(err, "preparing the account")
+	}
+	key, err := changed.Signer()
+	if err != nil {
+		return err
+	}
+	_, err = ca.Account(changed.URL, key).UpdateContacts(ctx, changed.Contacts)
+	return fromCA(err, "updating email_contacts at the CA")
+}
+
+func validateContacts(a *account.Account) error {
+	if len(a.Contacts) == 0 {
+		return badRequest("email_contacts must hold at least one e-mail address")
+	}
+	return nil
+}

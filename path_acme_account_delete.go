@@ -1,0 +1,102 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/account"
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+func (b *backend) deleteAccount(ctx context.Context, req *request) (*logical.Response, error) {
+	name := req.text("name")
+	release, err := b.reserve(accounts.Prefix + name)
+	if err != nil {
+		return nil, conflict("%w", err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, requestPatience)
+	defer cancel()
+	acct, err := b.beginDeletion(ctx, req.Storage, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if req.flag("deactivate") {
+		if err := b.deactivate(ctx, req.Storage, acct); err != nil {
+			acct.Deleting = false
+			return nil, errors.Join(err, b.saver(ctx, req.Storage)(acct))
+		}
+	}
+	b.authorities.drop(name)
+	return nil, accounts.Delete(ctx, req.Storage, name)
+}
+
+// beginDeletion marks an account that no role uses, so that none can begin to
+// while the CA is being asked.
+func (b *backend) beginDeletion(ctx context.Context, s logical.Storage, name string) (*account.Account, error) {
+	b.rolesLock.Lock()
+	defer b.rolesLock.Unlock()
+	acct, err := accounts.Get(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	users, err := rolesOf(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) > 0 {
+		return nil, conflict("ACME account %q is in use by the roles %s; delete them first", name, strings.Join(users, ", "))
+	}
+	acct.Deleting = true
+	return acct, b.saver(ctx, s)(acct)
+}
+
+// deactivate ends the account at the CA (RFC 8555 §7.3.6). One that the CA has
+// ended already, or never knew, is as good as deactivated.
+func (b *backend) deactivate(ctx context.Context, s logical.Storage, a *account.Account) error {
+	ca, err := b.keyHolder(a)
+	if err != nil {
+		return err
+	}
+	if err := account.Reconcile(ctx, a, ca, b.saver(ctx, s), b.now()); err != nil {
+		return fromCA(err, "preparing the account; with deactivate=false it is deleted without asking the CA")
+	}
+	key, err := a.Signer()
+	if err != nil {
+		return err
+	}
+	_, err = ca.Account(a.URL, key).Deactivate(ctx)
+	if acme.IsProblem(err, acme.AccountDoesNotExist, acme.Unauthorized) {
+		return nil
+	}
+	return fromCA(err, "deactivating the account at the CA (deactivate=false deletes it without asking the CA)")
+}
+
+// rolesOf lists the roles that order with an account.
+func rolesOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
+	all, err := roles.List(ctx, s, "")
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, candidate := range all {
+		r, err := roles.Get(ctx, s, candidate)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.Account == name {
+			users = append(users, candidate)
+		}
+	}
+	return users, nil
+}

@@ -1,0 +1,264 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/domainmatch"
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/field"
+	"vault-plugin-secrets-pki-external-ca/internal/keys"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+)
+
+// orderFields are what an answer shows of an order.
+var orderFields = field.Set[order.Order]{
+	shown("order_id", "ID of the order", func(o *order.Order) any { return string(o.ID) }),
+	shown("role_name", "Name of the role", func(o *order.Order) any { return o.Role }),
+	shown("acme_account_name", "Name of the ACME account that the order was placed with", func(o *order.Order) any { return o.Account }),
+	field.Shown("identifiers", "List of identifiers in the order", framework.TypeStringSlice, func(o *order.Order) any { return o.Requested() }),
+	shown("csr", "CSR used for the order (if CSR workflow)", func(o *order.Order) any { return o.RequestCSR }),
+	shown("order_status", "Current status of the order", func(o *order.Order) any { return o.State.Status() }),
+	shown("status", "Current status of the order, written with underscores", func(o *order.Order) any { return o.State.LegacyStatus() }),
+	field.Shown("challenges", "Map of identifier to challenge details", framework.TypeMap, showChallenges),
+	shown("creation_date", "Order creation timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Created) }),
+	shown("last_update", "Order's last update timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Updated) }),
+	shown("next_work_date", "Next scheduled work timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Due) }),
+	shown("expires", "Order expiration timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Expires) }),
+	shown("last_error", "Last error message, if any", func(o *order.Order) any { return o.LastError }),
+	shown("serial_number", "Certificate serial number (if completed)", func(o *order.Order) any { return o.Serial }),
+}
+
+func shown(name, doc string, show func(*order.Order) any) field.Field[order.Order] {
+	return field.Shown(name, doc, framework.TypeString, show)
+}
+
+// showChallenges maps each identifier, as requested, to its challenges.
+func showChallenges(o *order.Order) any {
+	out := map[string]any{}
+	for i := range o.Authorizations {
+		a := &o.Authorizations[i]
+		list := []any{}
+		for _, c := range a.Challenges {
+			if slices.Contains(o.Allowed, c.Type) {
+				list = append(list, map[string]any{
+					"challenge_type":              string(c.Type),
+					"challenge_status":            string(c.Status),
+					"expires":                     field.FormatTime(a.Expires),
+					"requires_manual_fulfillment": "true", // a text in this API; Vault itself puts none in place
+				})
+			}
+		}
+		if a.Identifier.Value != "" {
+			out[o.Label(a)] = list
+		}
+	}
+	return out
+}
+
+func (b *backend) orderPaths() []*framework.Path {
+	return []*framework.Path{
+		b.pathNewOrder(), b.pathActiveOrders(), b.pathOrderStatus(),
+		b.pathChallenge("challenge"), b.pathChallenge("challenges"), b.pathFulfilledChallenge(),
+	}
+}
+
+func (b *backend) pathNewOrder() *framework.Path {
+	return b.path(endpoint{
+		pattern: "role/" + framework.GenericNameRegex("name") + "/new-order", suffix: "role-new-order",
+		synopsis: "Create a new ACME order for a role",
+		help: `Orders a certificate for identifiers, for which Vault makes the key, or for a CSR, whose key stays
+with the caller. The answer comes at once; order/<order_id>/status tells how the order goes on.`,
+		fields: map[string]*framework.FieldSchema{
+			"name":        nameField("Name of the role"),
+			"identifiers": {Type: framework.TypeCommaStringSlice, Description: "List of identifiers for the new order"},
+			"csr":         {Type: framework.TypeString, Description: "CSR containing identifiers for the new order"},
+		},
+		operations: map[logical.Operation]operation{
+			logical.UpdateOperation: {summary: "Order a certificate.", do: b.newOrder, answers: map[string]*framework.FieldSchema{
+				"order_id": {Type: framework.TypeString, Description: "The ID of the newly created order"},
+			}},
+		},
+	})
+}
+
+// newOrder checks, stores and answers; the engine does the rest.
+func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response, error) {
+	r, err := roles.Get(ctx, req.Storage, req.text("name"))
+	if err != nil {
+		return nil, err
+	}
+	id, err := order.NewID()
+	if err != nil {
+		return nil, err
+	}
+	o := order.New(id, r.Name, r.Account, b.now())
+	o.Entity, o.Allowed, o.KeyKind, o.Population = req.EntityID, r.ChallengeTypes, r.KeyKind, r.Population
+	names, err := b.fillOrder(ctx, req, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.permit(req, r, names); err != nil {
+		return nil, err
+	}
+	if err := createOrder(ctx, req.Storage, o); err != nil {
+		return nil, err
+	}
+	b.wake(o.ID)
+	resp := &logical.Response{Data: map[string]any{"order_id": string(o.ID)}}
+	for _, overlap := range domainmatch.Redundant(names) {
+		resp.AddWarning(fmt.Sprintf("%s is covered by %s already; public CAs refuse an order with both", overlap.Name, overlap.Wildcard))
+	}
+	return resp, nil
+}
+
+// fillOrder takes the identifiers from the request: as a list or in a CSR.
+func (b *backend) fillOrder(ctx context.Context, req *request, o *order.Order) ([]domainmatch.Name, error) {
+	requested, csr := req.list("identifiers"), req.text("csr")
+	switch {
+	case len(requested) > 0 && csr != "":
+		return nil, badRequest("identifiers and csr were both sent; send one: identifiers to have Vault make the key, csr to keep it")
+	case len(requested) == 0 && csr == "":
+		return nil, badRequest("identifiers or csr is required: names for which Vault makes the key, or a PEM certificate request")
+	case csr != "":
+		return b.fillFromCSR(ctx, req, o, csr)
+	}
+	return setIdentifiers(o, "identifiers", requested)
+}
+
+func (b *backend) fillFromCSR(ctx context.Context, req *request, o *order.Order, text string) ([]domainmatch.Name, error) {
+	csr, err := order.ParseCSR(text)
+	if err != nil {
+		return nil, badRequest("csr %w", err)
+	}
+	acct, err := accounts.Get(ctx, req.Storage, o.Account)
+	if err != nil {
+		return nil, err
+	}
+	key, err := acct.Signer()
+	if err != nil {
+		return nil, err
+	}
+	if keys.Same(key.Public(), csr.PublicKey) {
+		return nil, badRequest("csr has the key of the ACME account; a certificate needs a key of its own (RFC 8555 §11.1)")
+	}
+	o.RequestCSR, o.KeyKind, o.Population = text, "", ""
+	return setIdentifiers(o, "csr", csr.Names)
+}
+
+func setIdentifiers(o *order.Order, from string, requested []string) ([]domainmatch.Name, error) {
+	ids, names, err := parseIdentifiers(requested)
+	if err != nil {
+		return nil, badRequest("%s: %w", from, err)
+	}
+	o.Identifiers = ids
+	return names, nil
+}
+
+// permit refuses names that the role does not allow to the caller.
+func (b *backend) permit(req *request, r *role, names []domainmatch.Name) error {
+	err := b.mayOrder(req, r, names)
+	if rejection, ok := errors.AsType[*domainmatch.Rejection](err); ok {
+		return badRequest("role %q does not allow the order: %w", r.Name, rejection)
+	}
+	if err != nil {
+		return err
+	}
+	var wildcards []string
+	for _, name := range names {
+		if name.IsWildcard() {
+			wildcards = append(wildcards, name.String())
+		}
+	}
+	if len(wildcards) > 0 && !slices.Contains(r.ChallengeTypes, acme.DNS01) {
+		return badRequest("%s can be proven by dns-01 only, which is not among the allowed_challenge_types of role %q", strings.Join(wildcards, ", "), r.Name)
+	}
+	return nil
+}
+
+func (b *backend) pathActiveOrders() *framework.Path {
+	return b.path(endpoint{
+		pattern: "role/" + framework.GenericNameRegex("name") + "/active-orders/?$", suffix: "role-active-orders",
+		synopsis: "List active orders for a role", help: "Lists the ids of the role's orders that are not final.",
+		fields: map[string]*framework.FieldSchema{"name": nameField("Name of the role")},
+		operations: map[logical.Operation]operation{
+			logical.ListOperation: {summary: "List the active orders of a role.", do: func(ctx context.Context, req *request) (*logical.Response, error) {
+				ids, err := active.List(ctx, req.Storage, req.text("name")+"/")
+				if err != nil {
+					return nil, err
+				}
+				return logical.ListResponse(ids), nil
+			}},
+		},
+	})
+}
+
+func (b *backend) pathOrderStatus() *framework.Path {
+	return b.path(endpoint{
+		pattern: orderPattern("status"), suffix: "role-order-status",
+		synopsis: "Check order status",
+		help: `Shows where an order stands. While it is awaiting-challenge-fulfillment, put one challenge for each
+identifier in place (see challenge) and report it (see fulfilled-challenge). last_error and next_work_date tell
+why and until when an order waits otherwise.`,
+		fields: orderRequestFields(nil),
+		operations: map[logical.Operation]operation{
+			logical.ReadOperation: {summary: "Read the status of an order.", do: b.readStatus, answers: orderFields.Shown()},
+		},
+	})
+}
+
+// orderPattern is the pattern of an endpoint below an order.
+func orderPattern(last string) string {
+	return "role/" + framework.GenericNameRegex("name") + "/order/" + framework.GenericNameRegex("order_id") + "/" + last
+}
+
+// orderRequestFields describes the fields of a request about an order.
+func orderRequestFields(more map[string]*framework.FieldSchema) map[string]*framework.FieldSchema {
+	return named(named(more, "name", "Name of the role"), "order_id", "ID of the order")
+}
+
+func (b *backend) readStatus(ctx context.Context, req *request) (*logical.Response, error) {
+	o, err := b.orderOf(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return &logical.Response{Data: orderFields.Show(o)}, nil
+}
+
+// orderOf reads the order that a request is about, for a caller who may see it.
+func (b *backend) orderOf(ctx context.Context, req *request) (*order.Order, error) {
+	o, err := orderByID(ctx, req.Storage, req.text("order_id"))
+	if err != nil {
+		return nil, err
+	}
+	if name := req.text("name"); o.Role != name {
+		return nil, notFound("role %q has no order %q", name, o.ID)
+	}
+	return o, b.mayRead(ctx, req, o)
+}
+
+func orderByID(ctx context.Context, s logical.Storage, text string) (*order.Order, error) {
+	id, err := order.ParseID(text)
+	if err != nil {
+		return nil, notFound("order %w", err)
+	}
+	return orders.Get(ctx, s, orderPath(id))
+}
+
+// waiting says in words when an order goes on, for errors.
+func waiting(o *order.Order, now time.Time) string {
+	if o.Due.IsZero() {
+		return "nothing more is done by itself"
+	}
+	if !o.Due.After(now) {
+		return "it is being worked on"
+	}
+	return "next work at " + field.FormatTime(o.Due)
+}

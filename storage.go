@@ -1,0 +1,114 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/account"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/secret"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// Every record of the engine lies below one of these prefixes. Orders and what
+// belongs to them are kept by the hour of their making, which an order's id
+// tells: finding one never means listing, and no list grows with the number of
+// finished orders except the one that is asked for them.
+var (
+	accounts = store.Collection[account.Account]{Kind: "ACME account", Prefix: "acme-account/", Version: 1}
+	// registrations are accounts whose registration the CA has not confirmed.
+	registrations = store.Collection[account.Account]{Kind: "registration", Prefix: "acme-registration/", Version: 1}
+	roles         = store.Collection[role]{Kind: "role", Prefix: "role/", Version: 1}
+	orders        = store.Collection[order.Order]{Kind: "order", Prefix: "order/", Version: 1}
+	orderKeys     = store.Collection[storedKey]{Kind: "private key of order", Prefix: "order-key/", Version: 1}
+	certificates  = store.Collection[order.Certificate]{Kind: "certificate of order", Prefix: "certificate/", Version: 1}
+	// orderHours names each hour that has orders.
+	orderHours = store.Collection[struct{}]{Kind: "hour of orders", Prefix: "order-hour/", Version: 1}
+	// active names each order that is not final, below its role.
+	active = store.Collection[struct{}]{Kind: "active order", Prefix: "active/", Version: 1}
+	// serials leads from a certificate's serial number to its order.
+	serials = store.Collection[reference]{Kind: "certificate", Prefix: "serial/", Version: 1}
+	// current leads from a role and a set of identifiers to the order whose
+	// certificate was issued last.
+	current = store.Collection[reference]{Kind: "cached certificate", Prefix: "current/", Version: 1}
+)
+
+// sealWrapped are the prefixes whose values hold secrets.
+var sealWrapped = []string{accounts.Prefix, registrations.Prefix, orderKeys.Prefix}
+
+type storedKey struct {
+	Key secret.Text `json:"key"`
+}
+
+type reference struct {
+	Order order.ID `json:"order"`
+}
+
+// orderPath is where an order's records lie below their prefixes.
+func orderPath(id order.ID) string { return id.Hour() + "/" + string(id) }
+
+// serialPath spreads serial numbers over 256 shards by their last byte.
+func serialPath(serial string) string {
+	plain := strings.ReplaceAll(serial, ":", "")
+	return plain[len(plain)-2:] + "/" + plain
+}
+
+func activePath(o *order.Order) string { return o.Role + "/" + string(o.ID) }
+
+// createOrder stores a new order. The marks come first: a mark without an
+// order is removed by whoever finds it, an order without a mark would never be
+// worked on.
+func createOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
+	if err := markHour(ctx, s, o.ID); err != nil {
+		return err
+	}
+	if err := active.Put(ctx, s, activePath(o), &struct{}{}); err != nil {
+		return err
+	}
+	return orders.Put(ctx, s, orderPath(o.ID), o)
+}
+
+func markHour(ctx context.Context, s logical.Storage, id order.ID) error {
+	_, err := orderHours.Get(ctx, s, id.Hour())
+	if errors.Is(err, store.ErrNotFound) {
+		return orderHours.Put(ctx, s, id.Hour(), &struct{}{})
+	}
+	return err
+}
+
+// errRace says that a record was changed by somebody else since it was read.
+var errRace = errors.New("the order was changed meanwhile")
+
+// saveOrder stores a changed order unless somebody else has changed it since
+// it was read. Callers hold the order's lock.
+func saveOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
+	stored, err := orders.Get(ctx, s, orderPath(o.ID))
+	if err != nil {
+		return err
+	}
+	if stored.Rev != o.Rev {
+		return errRace
+	}
+	o.Rev++
+	if err := orders.Put(ctx, s, orderPath(o.ID), o); err != nil {
+		o.Rev--
+		return err
+	}
+	if o.Final() {
+		return active.Delete(ctx, s, activePath(o))
+	}
+	return nil
+}
+
+// hoursBack lists the names of the hours from now back to a moment, newest first.
+func hoursBack(now time.Time, since time.Time) []string {
+	var out []string
+	for t := now; !t.Before(since.Truncate(time.Hour)); t = t.Add(-time.Hour) {
+		out = append(out, order.HourOf(t))
+	}
+	return out
+}

@@ -1,0 +1,185 @@
+package pkiexternalca
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/account"
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/keys"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/secret"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// storagePause is how long work rests when storage fails.
+const storagePause = 5 * time.Second
+
+// work takes an order as far as it goes now, and returns when to come back. The
+// order is read anew before every step and stored after it.
+func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (next time.Time) {
+	next = b.now().Add(storagePause) // after a panic
+	defer b.survive("an order", id)
+	for ctx.Err() == nil {
+		o, err := orders.Get(ctx, s, orderPath(id))
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return time.Time{}
+		case err != nil:
+			b.Logger().Warn("an order cannot be read; trying again", "order", id, "error", err)
+			return b.now().Add(storagePause)
+		case o.Final():
+			return b.retire(ctx, s, o)
+		case o.Due.After(b.now()):
+			return o.Due
+		}
+		if err := b.step(ctx, s, o); err != nil && !errors.Is(err, errRace) && ctx.Err() == nil {
+			b.Logger().Warn("an order cannot be stored; trying again", "order", id, "error", err)
+			return b.now().Add(storagePause)
+		}
+	}
+	return time.Time{}
+}
+
+// retire removes the mark of a final order, which a crash may have left.
+func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) time.Time {
+	b.claims.release(o.URL, o.ID)
+	if err := active.Delete(ctx, s, activePath(o)); err != nil {
+		return b.now().Add(storagePause)
+	}
+	return time.Time{}
+}
+
+// step advances an order once and stores it.
+func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) error {
+	before := o.State
+	env := order.Env{
+		Now: b.now, Jitter: b.jitter,
+		CA: b.authorityOf(ctx, s, o.Account), Safe: safe{s}, Claim: b.claims.claim,
+	}
+	if !order.Advance(ctx, env, o) {
+		return nil
+	}
+	lock := locksutil.LockForKey(b.orderLocks, string(o.ID))
+	lock.Lock()
+	defer lock.Unlock()
+	if err := saveOrder(ctx, s, o); err != nil {
+		return err
+	}
+	if o.State != before {
+		b.Logger().Debug("an order went on", "order", o.ID, "role", o.Role, "from", before, "to", o.State, "reason", o.LastError)
+	}
+	return nil
+}
+
+// changeOrder applies a request's change to an order and has it worked on.
+func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.ID, change func(*order.Order) error) error {
+	lock := locksutil.LockForKey(b.orderLocks, string(id))
+	lock.Lock()
+	defer lock.Unlock()
+	o, err := orders.Get(ctx, s, orderPath(id))
+	if err != nil {
+		return err
+	}
+	if err := change(o); err != nil {
+		return err
+	}
+	if err := saveOrder(ctx, s, o); err != nil {
+		return err
+	}
+	b.wake(id)
+	return nil
+}
+
+// claims knows which order has which place at a CA. It is rebuilt from the
+// active orders: only two orders that are both alive can be in each other's way.
+type claims struct {
+	mu      sync.Mutex
+	holders map[string]order.ID
+}
+
+func (c *claims) claim(url string, id order.ID) order.ID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if holder, taken := c.holders[url]; taken {
+		return holder
+	}
+	c.holders[url] = id
+	return id
+}
+
+func (c *claims) release(url string, id order.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.holders[url] == id {
+		delete(c.holders, url)
+	}
+}
+
+// safe keeps keys and certificates of orders in storage.
+type safe struct{ logical.Storage }
+
+// Key implements order.Safe.
+func (s safe) Key(ctx context.Context, id order.ID) (crypto.Signer, error) {
+	stored, err := orderKeys.Get(ctx, s, orderPath(id))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, order.ErrNoKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	return keys.Parse(stored.Key.Reveal())
+}
+
+// KeepKey implements order.Safe.
+func (s safe) KeepKey(ctx context.Context, id order.ID, key crypto.Signer) error {
+	text, err := keys.Encode(key)
+	if err != nil {
+		return err
+	}
+	return orderKeys.Put(ctx, s, orderPath(id), &storedKey{Key: secret.Text(text)})
+}
+
+// KeepCertificate implements order.Safe. The certificate comes before what
+// leads to it.
+func (s safe) KeepCertificate(ctx context.Context, o *order.Order, c *order.Certificate) error {
+	if err := certificates.Put(ctx, s, orderPath(o.ID), c); err != nil {
+		return err
+	}
+	if err := serials.Put(ctx, s, serialPath(c.Serial), &reference{Order: o.ID}); err != nil {
+		return err
+	}
+	if o.RequestCSR != "" {
+		return nil
+	}
+	return current.Put(ctx, s, currentPath(o.Role, o.Values()), &reference{Order: o.ID})
+}
+
+// authorityOf gives an order's account at its CA. When there is none to be had
+// the answer is a CA that fails every request with the reason, so that the
+// order waits, or ends, by the same rules as after any other failure.
+func (b *backend) authorityOf(ctx context.Context, s logical.Storage, name string) order.CA {
+	c, err := b.clientOf(ctx, s, name)
+	if errors.Is(err, store.ErrNotFound) {
+		err = &acme.Problem{Type: acme.AccountDoesNotExist, Detail: err.Error()}
+	}
+	if err != nil {
+		return unavailable{err}
+	}
+	return &guarded{client: c, changed: func(ctx context.Context) bool {
+		now, err := accounts.Get(ctx, s, name)
+		return err != nil || rekeyed(now, c.version)
+	}}
+}
+
+// rekeyed tells that an account's key is no longer, or perhaps no longer, the
+// one of a version.
+func rekeyed(a *account.Account, version int) bool {
+	return a.Candidate != nil || a.ActiveVersion() != version
+}
