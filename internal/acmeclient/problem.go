@@ -76,7 +76,7 @@ func (w *wireProblem) bare() acme.Problem {
 	if p.Detail == "" {
 		p.Detail = clean(w.Title, maxDetail)
 	}
-	if w.Identifier != nil {
+	if w.Identifier != nil && w.Identifier.Value != "" {
 		i := cleanIdentifier(w.Identifier.Type, w.Identifier.Value)
 		p.Identifier = &i
 	}

@@ -26,13 +26,15 @@ func clean(text string, limit int) string {
 			space = n > 0
 			continue
 		}
+		if space {
+			n++
+		}
 		if n >= limit {
 			b.WriteRune('…')
 			break
 		}
 		if space {
 			b.WriteByte(' ')
-			n++
 		}
 		space = false
 		b.WriteRune(r)
