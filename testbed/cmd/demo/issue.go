@@ -58,24 +58,36 @@ func (d *demo) issue(ctx context.Context, file, request string) (issued, error) 
 func (d *demo) await(ctx context.Context, order, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	shown := ""
 	return testbed.Until(ctx, func(ctx context.Context) error {
-		state, err := d.bed.Vault.Run(ctx, "read", "-field=order_status", order+"/status")
+		out, err := d.bed.Vault.Run(ctx, "read", "-field=order_status", order+"/status")
 		if err != nil {
 			return err
 		}
+		state := strings.TrimSpace(out)
 		if state != shown {
 			d.say("\n$ vault read -field=order_status %s/status\n%s", order, state)
 			shown = state
 		}
-		switch {
-		case state == want:
+		if state == want {
 			return nil
-		case final(state):
-			cancel() // it will not change any more
+		}
+		if final(state) {
+			giveUp(d.lastError(ctx, order))
 		}
 		return fmt.Errorf("the order is %s, not %s", state, want)
 	})
+}
+
+// lastError is what the order says of its own failure.
+func (d *demo) lastError(ctx context.Context, order string) error {
+	text, err := d.bed.Vault.Run(ctx, "read", "-field=last_error", order+"/status")
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the order will not change any more: %s", text)
 }
 
 // answerChallenges fetches the http-01 challenge of each identifier, lets the web server answer it, and
