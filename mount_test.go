@@ -1,0 +1,185 @@
+package pkiexternalca
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// patience is how long tests wait for something that should happen.
+const patience = 20 * time.Second
+
+// mount is a mounted secrets engine as a client sees it, in process.
+type mount struct {
+	t       testing.TB
+	b       *backend
+	storage logical.Storage
+	system  *logical.StaticSystemView
+	// entity is who sends the requests.
+	entity string
+}
+
+// newMount mounts the engine and starts its work.
+func newMount(t testing.TB) *mount {
+	t.Helper()
+	return mountOn(t, &logical.InmemStorage{})
+}
+
+// mountOn mounts the engine on a storage, as Vault does after a restart.
+func mountOn(t testing.TB, s logical.Storage) *mount {
+	t.Helper()
+	m := &mount{t: t, storage: s, system: &logical.StaticSystemView{
+		ReplicationStateVal: consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled,
+		PluginEnvironment:   &logical.PluginEnvironment{},
+	}}
+	m.b = newBackend(time.Now)
+	conf := &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: m.system, StorageView: s}
+	if err := m.b.Setup(t.Context(), conf); err != nil {
+		t.Fatalf("setting up: %v", err)
+	}
+	if err := m.b.Initialize(t.Context(), &logical.InitializationRequest{Storage: s}); err != nil {
+		t.Fatalf("initializing: %v", err)
+	}
+	t.Cleanup(func() { m.b.Cleanup(context.Background()) })
+	return m
+}
+
+// as is the same mount with requests of another entity.
+func (m *mount) as(entity string) *mount {
+	other := *m
+	other.entity = entity
+	return &other
+}
+
+// send makes a request and gives the HTTP status that Vault would answer with.
+func (m *mount) send(op logical.Operation, path string, data map[string]any) (*logical.Response, int, string) {
+	m.t.Helper()
+	req := &logical.Request{Operation: op, Path: path, Data: data, Storage: m.storage, MountPoint: "pki-external-ca/", EntityID: m.entity}
+	if op == logical.UpdateOperation {
+		if _, exists, err := m.b.HandleExistenceCheck(m.t.Context(), req); err == nil && !exists && m.hasCheck(path) {
+			req.Operation = logical.CreateOperation
+		}
+	}
+	resp, err := m.b.HandleRequest(m.t.Context(), req)
+	status, problem := logical.RespondErrorCommon(req, resp, err)
+	switch {
+	case status != 0 && problem != nil:
+		return resp, status, problem.Error()
+	case status != 0:
+		return resp, status, ""
+	case resp == nil:
+		return nil, http.StatusNoContent, ""
+	}
+	m.validate(req, resp)
+	return resp, http.StatusOK, ""
+}
+
+// hasCheck tells which paths know creations.
+func (m *mount) hasCheck(path string) bool {
+	return strings.HasPrefix(path, "config/acme-account/") && !strings.HasSuffix(path, "/rotate-key") ||
+		strings.HasPrefix(path, "role/") && strings.Count(path, "/") == 1
+}
+
+// validate holds an answer against the schema that is published for it.
+func (m *mount) validate(req *logical.Request, resp *logical.Response) {
+	m.t.Helper()
+	t, ok := m.t.(*testing.T)
+	if !ok {
+		return // a benchmark
+	}
+	want := schema.GetResponseSchema(t, m.b.Route(req.Path), req.Operation)
+	schema.ValidateResponse(t, want, resp, true)
+}
+
+// ok sends a request that must succeed, and gives the data of its answer.
+func (m *mount) ok(op logical.Operation, path string, data map[string]any) map[string]any {
+	m.t.Helper()
+	resp, status, problem := m.send(op, path, data)
+	if status != http.StatusOK && status != http.StatusNoContent {
+		m.t.Fatalf("%s %s: status %d: %s", op, path, status, problem)
+	}
+	if resp == nil {
+		return nil
+	}
+	return resp.Data
+}
+
+func (m *mount) write(path string, data map[string]any) map[string]any {
+	m.t.Helper()
+	return m.ok(logical.UpdateOperation, path, data)
+}
+
+func (m *mount) read(path string, data map[string]any) map[string]any {
+	m.t.Helper()
+	return m.ok(logical.ReadOperation, path, data)
+}
+
+func (m *mount) delete(path string, data map[string]any) {
+	m.t.Helper()
+	m.ok(logical.DeleteOperation, path, data)
+}
+
+func (m *mount) list(path string, data map[string]any) []string {
+	m.t.Helper()
+	resp, status, problem := m.send(logical.ListOperation, path, data)
+	if status == http.StatusNotFound {
+		return nil
+	}
+	if status != http.StatusOK {
+		m.t.Fatalf("list %s: status %d: %s", path, status, problem)
+	}
+	keys, _ := resp.Data["keys"].([]string)
+	return keys
+}
+
+// refused sends a request that must fail with a status and an error that
+// contains every one of the texts.
+func (m *mount) refused(want int, op logical.Operation, path string, data map[string]any, texts ...string) {
+	m.t.Helper()
+	_, status, problem := m.send(op, path, data)
+	if status != want {
+		m.t.Errorf("%s %s %v: status %d (%s), want %d", op, path, data, status, problem, want)
+		return
+	}
+	for _, text := range texts {
+		if !strings.Contains(problem, text) {
+			m.t.Errorf("%s %s: the error %q does not contain %q", op, path, problem, text)
+		}
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// awaitStatus waits until an order has a status, and gives its whole answer.
+func (m *mount) awaitStatus(role, id, want string) map[string]any {
+	m.t.Helper()
+	var last map[string]any
+	eventually(m.t, "order to be "+want, func() bool {
+		last = m.read("role/"+role+"/order/"+id+"/status", nil)
+		if got := last["order_status"]; got != want && (got == "error" || got == "expired") {
+			m.t.Fatalf("order %s is %s, want %s: %s", id, got, want, last["last_error"])
+		}
+		return last["order_status"] == want
+	})
+	return last
+}
