@@ -77,9 +77,9 @@ func TestParseEABKey(t *testing.T) {
 		}
 	}
 	for bad, reason := range map[string]string{
-		"":                                         "nothing",
-		base64.StdEncoding.EncodeToString(raw):     "another alphabet, with + and /",
-		"c2hvcnQ":                                  "too short for HMAC-SHA256",
+		"":                                     "nothing",
+		base64.StdEncoding.EncodeToString(raw): "another alphabet, with + and /",
+		"c2hvcnQ":                              "too short for HMAC-SHA256",
 		strings.Repeat("secret secret secret ", 3): "not base64 at all",
 	} {
 		_, err := acmeclient.ParseEABKey(bad)

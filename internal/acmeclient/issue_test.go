@@ -182,3 +182,12 @@ func p224(t testing.TB) crypto.Signer {
 	}
 	return k
 }
+
+// fixedThumbprint is that of fixedKey, computed with other means.
+const fixedThumbprint = "Yw1HzuyszkYuG4SyA7moBFsbMuJGURJO4kCYPwBIzzo"
+
+// fixedKey is a key that never changes.
+func fixedKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	return key(t, keys.RSA8192)
+}

@@ -38,7 +38,9 @@ func onlyHTTP1(t testing.TB, ca *acmetest.ScriptServer) *acmeclient.Server {
 func TestNothingIsSentTwice(t *testing.T) {
 	t.Parallel()
 	for name, dialer := range map[string]func(testing.TB, *acmetest.ScriptServer) *acmeclient.Server{
-		"HTTP/2":   func(t testing.TB, ca *acmetest.ScriptServer) *acmeclient.Server { return dial(t, ca.DirectoryURL, ca.TrustedCA) },
+		"HTTP/2": func(t testing.TB, ca *acmetest.ScriptServer) *acmeclient.Server {
+			return dial(t, ca.DirectoryURL, ca.TrustedCA)
+		},
 		"HTTP/1.1": onlyHTTP1,
 	} {
 		t.Run(name, func(t *testing.T) {
