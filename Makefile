@@ -50,8 +50,9 @@ test-unit: ## Run the tests of the plugin's own packages under the race detector
 	go test -race ./...
 
 .PHONY: test-acceptance
+# -count=1: what these tests drive is built by the tests themselves, so the go command cannot know that it changed.
 test-acceptance: testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
-	cd testbed && go test -timeout 20m $(TESTBED_PACKAGES)
+	cd testbed && go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
 
 .PHONY: test-short
 test-short: ## Run the unit tests only, without the race detector.

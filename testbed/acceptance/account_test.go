@@ -43,7 +43,7 @@ func TestAccountIsShownAsWritten(t *testing.T) {
 	}
 	want := fields{
 		"name": name, "directory_url": shared.Pebble.DirectoryURL, "trusted_ca": shared.Pebble.TrustedCA,
-		"active_key_version": float64(1),
+		"active_key_version": float64(0), // the first, as Enterprise counts
 	}
 	for field, value := range want {
 		if read[field] != value {
@@ -53,7 +53,7 @@ func TestAccountIsShownAsWritten(t *testing.T) {
 	if got := read.texts(t, "email_contacts"); !slices.Equal(got, []string{"b@example.com", "a@example.com"}) {
 		t.Errorf("email_contacts are %q, not in the order they were sent", got)
 	}
-	key := read.object(t, "account_keys").object(t, "1")
+	key := read.object(t, "account_keys").object(t, "0")
 	if key["key_type"] != "ec-384" || key["key_creation_date"] == nil {
 		t.Errorf("account_keys hold %v", key)
 	}
@@ -99,7 +99,7 @@ func TestRotateKeyWhileIdle(t *testing.T) {
 	path := "config/acme-account/" + name
 	rotated := shared.write(t, path+"/rotate-key", fields{"key_type": "rsa-2048"})
 	want := fields{
-		"name": name, "old_active_key_version": float64(1), "new_active_key_version": float64(2), "key_type": "rsa-2048",
+		"name": name, "old_active_key_version": float64(0), "new_active_key_version": float64(1), "key_type": "rsa-2048",
 	}
 	for field, value := range want {
 		if rotated[field] != value {
@@ -110,8 +110,8 @@ func TestRotateKeyWhileIdle(t *testing.T) {
 		t.Error("rotated_at is empty")
 	}
 	account := shared.read(t, path)
-	if got := account["active_key_version"]; got != float64(2) {
-		t.Errorf("active_key_version is %v, want 2", got)
+	if got := account["active_key_version"]; got != float64(1) {
+		t.Errorf("active_key_version is %v, want 1", got)
 	}
 	role, domain := shared.newRole(t, fields{"acme_account_name": name})
 	_, cert := shared.issue(t, role, domain) // the CA knows the new key
@@ -126,11 +126,11 @@ func TestRotateKeyWaitsForOrders(t *testing.T) {
 	o := shared.newOrder(t, role, fields{"identifiers": []string{domain}})
 	o.await(t, stateAwaiting)
 	shared.call(t, "POST", path+"/rotate-key", nil).expect(t, 409, "force")
-	if got := shared.read(t, path)["active_key_version"]; got != float64(1) {
+	if got := shared.read(t, path)["active_key_version"]; got != float64(0) {
 		t.Errorf("refused, yet active_key_version is %v", got)
 	}
 	shared.write(t, path+"/rotate-key", fields{"force": true})
-	if got := shared.read(t, path)["active_key_version"]; got != float64(2) {
+	if got := shared.read(t, path)["active_key_version"]; got != float64(1) {
 		t.Errorf("forced, yet active_key_version is %v", got)
 	}
 	o.complete(t) // with the key authorization of the new key
@@ -154,7 +154,7 @@ func TestImportAndDeleteAccount(t *testing.T) {
 		"directory_url": shared.Pebble.DirectoryURL, "trusted_ca": shared.Pebble.TrustedCA,
 	}
 	imported := shared.write(t, path+"/import", body)
-	if imported["name"] != name || imported["active_key_version"] != float64(1) {
+	if imported["name"] != name || imported["active_key_version"] != float64(0) {
 		t.Errorf("import answers %v", imported)
 	}
 	role, domain := shared.newRole(t, fields{"acme_account_name": name})

@@ -97,7 +97,7 @@ func TestCached(t *testing.T) {
 		{"enough of its life left", role, url.Values{"identifiers": {both}, "min_validity_percentage": {"50"}}, 200, nil},
 		{"its life has begun", role, url.Values{"identifiers": {both}, "min_validity_percentage": {"100"}}, 404, nil},
 		{"a part of the names is another certificate", role, url.Values{"identifiers": {a}}, 404, nil},
-		{"another role has none", other, url.Values{"identifiers": {a}}, 400, []string{a}},
+		{"another role does not allow the name", other, url.Values{"identifiers": {a}}, 403, []string{a}},
 		{"two limits contradict", role, url.Values{
 			"identifiers": {both}, "min_validity_duration": {"1h"}, "min_validity_percentage": {"1"},
 		}, 400, []string{"min_validity_duration", "min_validity_percentage"}},

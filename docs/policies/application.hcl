@@ -1,0 +1,32 @@
+# One application with the role "web-servers": it orders certificates, answers the CA's challenges, and
+# fetches certificate and key. It sees no other role, no account, and nobody else's orders; which names it
+# may have is the role's to say. It cannot revoke: a stolen token must not take the site down.
+# For an engine enabled at pki-external-ca/. Copy it for each role.
+
+path "pki-external-ca/role/web-servers/new-order" {
+  capabilities = ["create", "update"]
+}
+
+path "pki-external-ca/role/web-servers/order/+/status" {
+  capabilities = ["read"]
+}
+
+path "pki-external-ca/role/web-servers/order/+/challenge" {
+  capabilities = ["read"]
+}
+
+path "pki-external-ca/role/web-servers/order/+/challenges" {
+  capabilities = ["read"]
+}
+
+path "pki-external-ca/role/web-servers/order/+/fulfilled-challenge" {
+  capabilities = ["create", "update"]
+}
+
+path "pki-external-ca/role/web-servers/order/+/fetch-cert" {
+  capabilities = ["read"]
+}
+
+path "pki-external-ca/role/web-servers/cached" {
+  capabilities = ["read"]
+}

@@ -1,0 +1,43 @@
+# The people who run the engine: they make accounts at CAs and roles for applications, watch orders, and
+# revoke. They order no certificates and read no private keys; "fetch-cert" and "cached" are not here.
+# For an engine enabled at pki-external-ca/.
+
+path "pki-external-ca/config/acme-account" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/config/acme-account/+" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "pki-external-ca/config/acme-account/+/import" {
+  capabilities = ["create", "update"]
+}
+
+path "pki-external-ca/config/acme-account/+/rotate-key" {
+  capabilities = ["create", "update"]
+}
+
+path "pki-external-ca/role" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/role/+" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "pki-external-ca/role/+/active-orders/" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/role/+/order/+/status" {
+  capabilities = ["read"]
+}
+
+path "pki-external-ca/role/+/order/+/revoke" {
+  capabilities = ["create", "update"]
+}
+
+path "pki-external-ca/lookup/*" {
+  capabilities = ["read", "list"]
+}
