@@ -83,7 +83,7 @@ func (s Set[T]) Create(sent *framework.FieldData) (*T, error) {
 		case f.schema.Required:
 			err = errors.New("is required")
 		case f.schema.Default != nil:
-			err = f.load(rec, f.schema.Default)
+			err = f.load(rec, f.schema.DefaultOrZero())
 		}
 		if err != nil {
 			bad = append(bad, fmt.Errorf("%s %w", f.name, err))
@@ -143,4 +143,19 @@ func (f Field[T]) sent(data *framework.FieldData) (value any, ok bool, err error
 		return nil, false, fmt.Errorf("cannot be read: %w", err)
 	}
 	return value, ok, nil
+}
+
+// Lift makes the fields of a part into fields of the whole, so that several
+// objects share a group of fields that is written once.
+func Lift[W, P any](part Set[P], at func(*W) *P) Set[W] {
+	whole := make(Set[W], len(part))
+	for i, f := range part {
+		lifted := Field[W]{name: f.name, schema: f.schema, hidden: f.hidden, fixed: f.fixed}
+		if f.load != nil {
+			lifted.load = func(rec *W, sent any) error { return f.load(at(rec), sent) }
+		}
+		lifted.show = func(rec *W) any { return f.show(at(rec)) }
+		whole[i] = lifted
+	}
+	return whole
 }
