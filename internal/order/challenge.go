@@ -60,7 +60,7 @@ func (o *Order) Find(value string, t acme.ChallengeType) (*Authorization, *acme.
 func (o *Order) unreported() []string {
 	var out []string
 	for i := range o.Authorizations {
-		if a := &o.Authorizations[i]; a.Status == acme.StatusPending && a.Fulfilled == "" {
+		if a := &o.Authorizations[i]; a.open() && a.Fulfilled == "" && a.Proof == nil {
 			out = append(out, o.Label(a))
 		}
 	}
@@ -74,6 +74,11 @@ func (o *Order) unreported() []string {
 func awaitFulfillment(_ context.Context, env Env, o *Order) (move, error) {
 	if len(o.unreported()) > 0 {
 		return o.stay(o.Deadline.Sub(env.Now()) + time.Second)
+	}
+	for i := range o.Authorizations {
+		if o.Authorizations[i].automatic() {
+			return moveTo(StateFulfilling)
+		}
 	}
 	return moveTo(StateNotifying)
 }

@@ -16,6 +16,8 @@ type Env struct {
 	Jitter func() float64
 	CA     CA
 	Safe   Safe
+	// DNS writes the proofs that Vault can give by itself.
+	DNS DNS
 	// Claim reserves an order at the CA for a local order. It returns the
 	// local order that has it already, or id itself. Two local orders must
 	// never share one: each would certify its own key (some CAs, Boulder among
@@ -33,9 +35,37 @@ type CA interface {
 	// Answer tells the CA that a challenge is in place (§7.5.1).
 	Answer(ctx context.Context, challengeURL string) error
 	Finalize(ctx context.Context, finalizeURL string, csr []byte) (acme.Order, error)
+	// KeyAuthorization is what proves control with a token (§8.1).
+	KeyAuthorization(token string) string
 	// Certificate gives a chain in DER, leaf first.
 	Certificate(ctx context.Context, url string) ([][]byte, error)
 }
+
+// DNS proves identifiers by TXT records, where it can.
+type DNS interface {
+	// Locate finds where the proof of an identifier has to be, following the
+	// aliases of its name, and who may write there. It returns false when
+	// nobody may: a human has to fulfil a challenge.
+	Locate(context.Context, *Order, acme.Identifier) (Place, bool, error)
+	// Add writes a proof, after it has been stored that it is to be removed
+	// again once the order is final. It MAY be repeated.
+	Add(context.Context, ID, Proof) error
+	// Visible looks whether a CA would see a proof.
+	Visible(context.Context, Proof) (Sight, error)
+	// Terms are how long a provider's proofs may take to become visible, and how
+	// often to look.
+	Terms(context.Context, Place) (Terms, error)
+}
+
+// Sight is what a look at a proof has shown.
+type Sight struct {
+	Visible bool
+	// Report says which server answered what, when not all showed the proof.
+	Report string
+}
+
+// Terms bound the wait for proofs.
+type Terms struct{ Timeout, Interval time.Duration }
 
 // ErrNoKey is returned by a Safe that holds no key for an order.
 var ErrNoKey = errors.New("no key is stored for the order")

@@ -16,18 +16,20 @@ type State string
 
 // The states. Three of them are one state to clients, see [State.Status].
 const (
-	StateNew        State = "new"
-	StateSubmitted  State = "submitted"
-	StateAwaiting   State = "awaiting-challenge-fulfillment"
-	StateNotifying  State = "notify-acme-server-challenges-completed"
-	StateProcessing State = "processing-challenge"
-	StateKeying     State = "keying"
-	StateFinalizing State = "finalizing"
-	StateCollecting State = "collecting"
-	StateCompleted  State = "completed"
-	StateExpired    State = "expired"
-	StateRevoked    State = "revoked"
-	StateError      State = "error"
+	StateNew         State = "new"
+	StateSubmitted   State = "submitted"
+	StateAwaiting    State = "awaiting-challenge-fulfillment"
+	StateFulfilling  State = "vault-challenge-fulfillment"
+	StatePropagating State = "vault-challenge-propagating"
+	StateNotifying   State = "notify-acme-server-challenges-completed"
+	StateProcessing  State = "processing-challenge"
+	StateKeying      State = "keying"
+	StateFinalizing  State = "finalizing"
+	StateCollecting  State = "collecting"
+	StateCompleted   State = "completed"
+	StateExpired     State = "expired"
+	StateRevoked     State = "revoked"
+	StateError       State = "error"
 )
 
 // statusFetching is what clients see from the validation to the certificate.
@@ -65,6 +67,16 @@ func init() {
 		StateAwaiting: {
 			Status: "awaiting-challenge-fulfillment", Means: "Challenges can be read; one for each identifier is to be put in place and reported.",
 			Does: "waits for the reports", step: awaitFulfillment,
+			Next: []State{StateFulfilling, StateNotifying},
+		},
+		StateFulfilling: {
+			Status: "vault-challenge-fulfillment", Means: "Every challenge that is not Vault's own has been reported.",
+			Does: "writes the TXT records", step: writeProofs,
+			Next: []State{StatePropagating},
+		},
+		StatePropagating: {
+			Status: "vault-challenge-propagating", Means: "The TXT records are written.",
+			Does: "waits until they can be seen", step: awaitPropagation,
 			Next: []State{StateNotifying},
 		},
 		StateNotifying: {
@@ -101,7 +113,7 @@ func init() {
 
 // States lists all states in the order of an order's life.
 var States = []State{
-	StateNew, StateSubmitted, StateAwaiting, StateNotifying, StateProcessing, StateKeying,
+	StateNew, StateSubmitted, StateAwaiting, StateFulfilling, StatePropagating, StateNotifying, StateProcessing, StateKeying,
 	StateFinalizing, StateCollecting, StateCompleted, StateExpired, StateRevoked, StateError,
 }
 

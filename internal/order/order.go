@@ -38,9 +38,14 @@ type Order struct {
 	Population Population           `json:"population,omitempty"`
 	Allowed    []acme.ChallengeType `json:"allowed_challenge_types"`
 	Profile    string               `json:"profile,omitempty"`
-	Created    time.Time            `json:"created"`
-	Updated    time.Time            `json:"updated"`
-	State      State                `json:"state"`
+	// DNSProvider pins the provider of all proofs by DNS ("rfc2136/internal");
+	// empty to go by the providers' identifiers.
+	DNSProvider string `json:"dns_provider,omitempty"`
+	// ProofsSince is when Vault began to write the proofs.
+	ProofsSince time.Time `json:"proofs_since,omitzero"`
+	Created     time.Time `json:"created"`
+	Updated     time.Time `json:"updated"`
+	State       State     `json:"state"`
 	// Tries counts the steps that did not leave the present state.
 	Tries int `json:"tries,omitempty"`
 	// Due is when the next step is to be taken; zero when none is.
@@ -83,7 +88,38 @@ type Authorization struct {
 	// Fulfilled is the challenge type that was reported as in place; empty
 	// while nobody has reported one.
 	Fulfilled acme.ChallengeType `json:"fulfilled,omitempty"`
+	// Proof is the TXT record with which Vault itself fulfils dns-01; nil where
+	// somebody else has to fulfil a challenge. Its value is empty until the
+	// record is about to be written.
+	Proof *Proof `json:"proof,omitempty"`
 }
+
+// Place is where a proof by DNS is written, and with which provider.
+type Place struct {
+	// Provider is the type and the name of a configuration: "rfc2136/internal".
+	Provider string `json:"provider"`
+	// Name of the TXT record, without a trailing dot.
+	Name string `json:"name"`
+}
+
+// Proof is a TXT record that proves control of an identifier (RFC 8555 §8.4).
+type Proof struct {
+	Place
+	Value string `json:"value,omitempty"`
+}
+
+// Manual tells whether somebody other than Vault has to put a challenge of
+// this type in place.
+func (a *Authorization) Manual(t acme.ChallengeType) bool {
+	return a.Proof == nil || t != acme.DNS01
+}
+
+// open tells whether the authorization still needs a proof.
+func (a *Authorization) open() bool { return a.Status == acme.StatusPending }
+
+// automatic tells whether Vault fulfils the authorization: it can, and nobody
+// has reported another challenge.
+func (a *Authorization) automatic() bool { return a.open() && a.Fulfilled == "" && a.Proof != nil }
 
 // New makes the record of an order that nobody has seen yet.
 func New(id ID, role, account string, now time.Time) *Order {

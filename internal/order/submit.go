@@ -152,6 +152,9 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 		if !a.Expires.IsZero() && a.Expires.Before(o.Deadline) {
 			o.Deadline = a.Expires
 		}
+		if err := o.locateProof(ctx, env, a); err != nil {
+			return move{}, err
+		}
 	}
 	if open == 0 {
 		return moveTo(StateKeying)
