@@ -11,6 +11,9 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 )
 
+// maxChallenges bounds what is kept; there are a handful of types.
+const maxChallenges = 100
+
 // wireAuthorization is the library's authorization, read leniently: a date or
 // a challenge of an unknown kind that cannot be read must not hide the others.
 type wireAuthorization struct {
@@ -67,7 +70,7 @@ func (a *answer) authorization() (acme.Authorization, error) {
 	if base, star := strings.CutPrefix(authorization.Identifier.Value, "*."); star {
 		authorization.Identifier.Value, authorization.Wildcard = base, true
 	}
-	for _, raw := range wire.Challenges {
+	for _, raw := range wire.Challenges[:min(len(wire.Challenges), maxChallenges)] {
 		if challenge, ok := a.challenge(raw); ok {
 			authorization.Challenges = append(authorization.Challenges, challenge)
 		}

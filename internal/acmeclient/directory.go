@@ -3,7 +3,9 @@ package acmeclient
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,10 +37,21 @@ type endpoints struct {
 type directoryCache struct {
 	turn   chan struct{}
 	latest *atomic.Pointer[endpoints]
+	failed *atomic.Pointer[failure]
+}
+
+// failure is the latest attempt to fetch, if it failed. Those who were waiting
+// for it share it: each trying for itself, one after the other, would keep the
+// last one waiting for hours while a CA is down.
+type failure struct {
+	err error
+	at  time.Time
 }
 
 func newDirectoryCache() directoryCache {
-	c := directoryCache{turn: make(chan struct{}, 1), latest: &atomic.Pointer[endpoints]{}}
+	c := directoryCache{
+		turn: make(chan struct{}, 1), latest: &atomic.Pointer[endpoints]{}, failed: &atomic.Pointer[failure]{},
+	}
 	c.turn <- struct{}{}
 	return c
 }
@@ -50,6 +63,14 @@ func (c directoryCache) fresh(now time.Time) *endpoints {
 	return nil
 }
 
+// failedSince gives the error of an attempt that ended after a time.
+func (c directoryCache) failedSince(t time.Time) error {
+	if f := c.failed.Load(); f != nil && f.at.After(t) {
+		return f.err
+	}
+	return nil
+}
+
 // Directory tells what the CA says about itself (RFC 8555 §7.1.1). It is read
 // from the CA at most once an hour.
 func (s *Server) Directory(ctx context.Context) (acme.Directory, error) {
@@ -57,13 +78,17 @@ func (s *Server) Directory(ctx context.Context) (acme.Directory, error) {
 	if err != nil {
 		return acme.Directory{}, err
 	}
-	return d.about, nil
+	about := d.about // which others share
+	about.CAAIdentities = slices.Clone(about.CAAIdentities)
+	about.Profiles = maps.Clone(about.Profiles)
+	return about, nil
 }
 
 // endpoints gives the directory, fetching it when there is none or when it is
 // old. However many need it at once, it is fetched once.
 func (s *Server) endpoints(ctx context.Context) (*endpoints, error) {
-	if d := s.directory.fresh(s.now()); d != nil {
+	began := s.now()
+	if d := s.directory.fresh(began); d != nil {
 		return d, nil
 	}
 	r := request{doing: "reading the directory", url: s.url}
@@ -76,9 +101,12 @@ func (s *Server) endpoints(ctx context.Context) (*endpoints, error) {
 	if d := s.directory.fresh(s.now()); d != nil {
 		return d, nil // somebody else was faster
 	}
+	if err := s.directory.failedSince(began); err != nil {
+		return nil, err
+	}
 	d, err := s.fetchDirectory(ctx, r)
 	if err != nil {
-		return s.oldDirectory(err)
+		return s.oldDirectory(ctx, err)
 	}
 	s.directory.latest.Store(d)
 	return d, nil
@@ -86,9 +114,12 @@ func (s *Server) endpoints(ctx context.Context) (*endpoints, error) {
 
 // oldDirectory goes on with a directory that should have been read again: an
 // old one is better than none, and URLs rarely change.
-func (s *Server) oldDirectory(err error) (*endpoints, error) {
+func (s *Server) oldDirectory(ctx context.Context, err error) (*endpoints, error) {
 	old := s.directory.latest.Load()
 	if old == nil {
+		if ctx.Err() == nil { // otherwise it is the caller's failure alone
+			s.directory.failed.Store(&failure{err, s.now()})
+		}
 		return nil, err
 	}
 	renewed := *old

@@ -1,11 +1,14 @@
 package acmeclient_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
@@ -149,5 +152,60 @@ func TestRelativeURLs(t *testing.T) {
 	}
 	if _, err := client.Order(t.Context(), order.URL); err != nil {
 		t.Error(err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// While a CA is down, whoever waits for its directory waits once, not once for
+// everybody before him.
+func TestDirectoryFailureIsShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, err := acmeclient.New(acmeclient.Config{
+			DirectoryURL: "https://ca.example/directory",
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hurried, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := server.Directory(hurried); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		before, began := server.Requests(), time.Now()
+		var everybody sync.WaitGroup
+		for range 10 {
+			everybody.Go(func() {
+				if _, err := server.Directory(t.Context()); !acme.Temporary(err) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		everybody.Wait()
+		if took, requests := time.Since(began), server.Requests()-before; took != time.Minute || requests != 1 {
+			t.Errorf("%d requests in %v, want 1 in a minute", requests, took)
+		}
+	})
+}
+
+// What one caller does with the answer is no business of the next.
+func TestDirectoryIsNotShared(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Pebble(t)
+	server := dial(t, ca.DirectoryURL, ca.TrustedCA)
+	for range 2 {
+		about, err := server.Directory(t.Context())
+		if err != nil || about.CAAIdentities[0] != "ca.example" || len(about.Profiles) != 1 {
+			t.Fatalf("%+v, %v", about, err)
+		}
+		about.CAAIdentities[0] = "evil.example"
+		clear(about.Profiles)
 	}
 }

@@ -19,6 +19,9 @@ import (
 // those that were asked for. The certificate could not be for the right ones.
 var ErrIdentifiersChanged = errors.New("the CA changed the set of identifiers")
 
+// maxItems bounds the lists of an order. Each authorization costs a request.
+const maxItems = 1000
+
 // wireOrder is the library's order with all of its problem.
 type wireOrder struct {
 	lego.Order
@@ -48,7 +51,8 @@ func (c *Client) NewOrder(ctx context.Context, wish acme.NewOrder) (acme.Order, 
 		return acme.Order{}, err
 	}
 	if !sameIdentifiers(wish.Identifiers, order.Identifiers) {
-		return acme.Order{}, fmt.Errorf("%w of the order %s from %v to %v", ErrIdentifiersChanged, order.URL, wish.Identifiers, order.Identifiers)
+		return acme.Order{}, fmt.Errorf("%w of the order %s from %v to %s", ErrIdentifiersChanged, order.URL,
+			wish.Identifiers, clean(fmt.Sprint(order.Identifiers), maxDetail))
 	}
 	return order, nil
 }
@@ -83,8 +87,12 @@ func (a *answer) order() (acme.Order, error) {
 	if err := a.decode(&wire); err != nil {
 		return acme.Order{}, err
 	}
-	if wire.Status == "" {
+	switch {
+	case wire.Status == "":
 		return acme.Order{}, a.unreachable(fmt.Errorf("the answer is not an order, it has no status: %q", a.excerpt()))
+	case len(wire.Identifiers) > maxItems || len(wire.Authorizations) > maxItems:
+		return acme.Order{}, a.unreachable(fmt.Errorf("the order has %d identifiers and %d authorizations; at most %d of each are accepted",
+			len(wire.Identifiers), len(wire.Authorizations), maxItems))
 	}
 	order := acme.Order{
 		Status: statusOf(wire.Status), Expires: timeOf(wire.Expires),

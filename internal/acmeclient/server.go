@@ -26,6 +26,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -114,11 +115,15 @@ func newTransport(trustedCA []byte) (*http.Transport, error) {
 	}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    20 * time.Second,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConnsPerHost:    32,
 		MaxResponseHeaderBytes: 64 << 10,
+		// All requests share one HTTP/2 connection. If it dies without a word,
+		// pings tell before every one of them has run out of patience.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		// Shorter than servers keep theirs: a POST that meets a connection
 		// which the server is just closing must not be sent again.
 		IdleConnTimeout: 30 * time.Second,

@@ -38,15 +38,17 @@ type request struct {
 
 // unreachable wraps what kept an answer from coming, or from being understood.
 func (r request) unreachable(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the rest repeats method and URL
 	}
-	var untrusted x509.UnknownAuthorityError
-	if errors.As(err, &untrusted) {
+	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
 		err = fmt.Errorf("%w (a private CA's root has to be given as its trusted CA)", err)
 	}
-	return &acme.Unreachable{Doing: r.doing + " " + clean(r.url, maxWord), Err: err}
+	where := r.url
+	if u, err := url.Parse(where); err == nil {
+		where = u.Redacted()
+	}
+	return &acme.Unreachable{Doing: r.doing + " " + clean(where, maxWord), Err: err}
 }
 
 // answer is what a CA said.

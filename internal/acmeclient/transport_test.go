@@ -124,6 +124,7 @@ func TestUnusableAnswers(t *testing.T) {
 		"a file":              {acmetest.JSON(200, map[string]any{"status": "valid", "authorizations": []string{"file:///etc/passwd"}}), "not an https URL"},
 		"a status of a kind":  {acmetest.JSON(200, map[string]any{"status": 5}), "not the JSON that was expected"},
 		"a connection lost":   {acmetest.Cut(), ""},
+		"too many parts":      {acmetest.JSON(200, map[string]any{"status": "valid", "authorizations": make([]string, 1001)}), "at most 1000 of each"},
 		"long beyond measure": {acmetest.JSON(200, map[string]any{"status": "valid", "finalize": "https://ca.example/" + strings.Repeat("x", 3000)}), "at most 2048"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -202,6 +203,36 @@ func TestOldTLSIsRefused(t *testing.T) {
 	_, err := dial(t, old.URL, nil).Directory(t.Context())
 	wantUnreachable(t, err, "reading the directory")
 	if !strings.Contains(err.Error(), "protocol version") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An outage ends, and nothing that was learnt before is lost by it.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	ca, client := scripted(t)
+	placed, err := client.NewOrder(t.Context(), dnsNames("x.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca.OnAll(acmetest.Cut())
+	for range 3 {
+		_, err = client.Order(t.Context(), placed.URL)
+		wantUnreachable(t, err, "") // the first time it is the order, then a nonce
+	}
+	ca.OnAll(nil)
+	if _, err := client.Order(t.Context(), placed.URL); err != nil {
+		t.Error(err)
+	}
+}
+
+// A URL with a password, wherever it came from, is not sent and not shown.
+func TestPasswordInURL(t *testing.T) {
+	t.Parallel()
+	ca, client := scripted(t)
+	_, err := client.Order(t.Context(), "https://user:secret@ca.example/order/1")
+	wantUnreachable(t, err, "reading the order https://user:xxxxx@ca.example/order/1")
+	if strings.Contains(err.Error(), "secret") || ca.Count(acmetest.Order) != 0 {
 		t.Errorf("got %v", err)
 	}
 }

@@ -38,6 +38,12 @@ type PebbleServer struct {
 // authorization, does not sleep before it validates, asks for no external
 // account, offers one profile called "default", and validates where nobody
 // listens: see [CA].
+//
+// Three faults of Pebble 2.10 to know of: it never answers (and holds the
+// connection) when a second challenge is tried of an authorization that was
+// read after it was settled; it answers 200 and changes nothing when the new
+// key of a key change belongs to another account; and it never reuses a
+// pending order.
 func Pebble(t testing.TB, opts ...Option) *PebbleServer {
 	t.Helper()
 	s := defaults()

@@ -17,7 +17,7 @@ import (
 // Resource is a kind of thing that a CA serves.
 type Resource string
 
-// The resources of RFC 8555 §7.1.
+// The resources of RFC 8555 §7.1; [everything] lists them.
 const (
 	Directory     Resource = "directory"
 	NewNonce      Resource = "new-nonce"
@@ -33,13 +33,28 @@ const (
 	RevokeCert    Resource = "revoke-cert"
 )
 
+var everything = []Resource{
+	Directory, NewNonce, NewAccount, Account, KeyChange, NewOrder, Order,
+	Finalize, Authorization, Challenge, Certificate, RevokeCert,
+}
+
 // Handler answers one request. The nonce of the request has been accepted and
 // a new one is among the headers of the answer already.
 type Handler func(w http.ResponseWriter, r *Request)
 
 // ScriptServer is a fake CA. Left alone it issues properly: any account, any
 // name, every challenge passes as soon as it is answered, and certificates are
-// signed by a root of its own. It does not verify signatures.
+// signed by a root of its own. It does not verify signatures. A test changes
+// what it is about and nothing else:
+//
+//	ca := acmetest.Script(t)
+//	ca.On(acmetest.Order, ca.Edit(func(order map[string]any, h http.Header) {
+//		order["status"] = "processing" // for ever
+//		h.Set("Retry-After", "3")
+//	}))
+//	ca.On(acmetest.Finalize, ca.Times(1, ca.Lost()))
+//	ca.On(acmetest.NewOrder, ca.Sequence(acmetest.HTML(429, "slow down"), nil))
+//	ca.Certify(func(leaf *x509.Certificate) { leaf.NotAfter = time.Now().Add(-time.Minute) })
 type ScriptServer struct {
 	// DirectoryURL is where the ACME directory is, over TLS.
 	DirectoryURL string
@@ -84,6 +99,14 @@ func (s *ScriptServer) On(resource Resource, h Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scripted[resource] = h
+}
+
+// OnAll makes a handler answer every resource, as [Cut] does during an outage;
+// nil gives them all back to the fake CA.
+func (s *ScriptServer) OnAll(h Handler) {
+	for _, resource := range everything {
+		s.On(resource, h)
+	}
 }
 
 // Count tells how many requests a resource has had, without those that were

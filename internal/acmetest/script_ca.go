@@ -70,7 +70,8 @@ func (s *ScriptServer) PreAuthorize() {
 }
 
 // Judge decides what becomes of an answered challenge: nil makes the
-// authorization valid, a problem makes it and its order invalid.
+// authorization valid, a problem makes it and its order invalid. The function
+// must not call the server's methods.
 func (s *ScriptServer) Judge(f func(acme.Identifier, acme.ChallengeType) *acme.Problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +79,8 @@ func (s *ScriptServer) Judge(f func(acme.Identifier, acme.ChallengeType) *acme.P
 }
 
 // Certify changes certificates before they are signed: their dates, their
-// names, or their PublicKey, which is that of the CSR unless changed.
+// names, or their PublicKey, which is that of the CSR unless changed. The
+// function must not call the server's methods.
 func (s *ScriptServer) Certify(f func(template *x509.Certificate)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
