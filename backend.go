@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
@@ -39,6 +40,8 @@ type backend struct {
 	reserved sync.Map
 	// policies holds a compiledPolicy for each role that was used.
 	policies sync.Map
+	// dns holds the DNS providers that were used.
+	dns dnsCache
 }
 
 // Factory makes the backend of a mount. It does nothing else: Vault calls it
@@ -79,7 +82,7 @@ func newBackend(now func() time.Time) *backend {
 func (b *backend) paths() []*framework.Path {
 	var all []*framework.Path
 	for _, group := range [][]*framework.Path{
-		b.accountPaths(), b.rolePaths(), b.orderPaths(), b.certificatePaths(), b.lookupPaths(),
+		b.accountPaths(), b.rolePaths(), b.orderPaths(), b.certificatePaths(), b.lookupPaths(), b.configPaths(), b.dnsPaths(),
 	} {
 		all = append(all, group...)
 	}
@@ -93,6 +96,9 @@ func (b *backend) invalidate(_ context.Context, key string) {
 	}
 	if name, ok := strings.CutPrefix(key, roles.Prefix); ok {
 		b.policies.Delete(name)
+	}
+	if strings.HasPrefix(key, dnsprovider.Prefix) || strings.HasPrefix(key, configs.Prefix) {
+		b.dns.forget()
 	}
 }
 

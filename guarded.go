@@ -50,6 +50,11 @@ func (g *guarded) Answer(ctx context.Context, url string) error {
 	return g.check(ctx, g.client.Answer(ctx, url))
 }
 
+// KeyAuthorization implements order.CA.
+func (g *guarded) KeyAuthorization(token string) (string, error) {
+	return g.client.KeyAuthorization(token), nil
+}
+
 // Finalize implements order.CA.
 func (g *guarded) Finalize(ctx context.Context, url string, csr []byte) (acme.Order, error) {
 	o, err := g.client.Finalize(ctx, url, csr)
@@ -82,6 +87,9 @@ func (u unavailable) Authorization(context.Context, string) (acme.Authorization,
 
 // Answer implements order.CA.
 func (u unavailable) Answer(context.Context, string) error { return u.err }
+
+// KeyAuthorization implements order.CA.
+func (u unavailable) KeyAuthorization(string) (string, error) { return "", u.err }
 
 // Finalize implements order.CA.
 func (u unavailable) Finalize(context.Context, string, []byte) (acme.Order, error) {

@@ -60,17 +60,25 @@ func (b *backend) start(s logical.Storage) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	before := l.stopped
 	l.cancel, l.stopped = cancel, make(chan struct{})
 	e := engine.New(workers, b.now, func(ctx context.Context, key string) time.Time {
+		if isDebt(key) {
+			return b.payDebt(ctx, s, key)
+		}
 		return b.work(ctx, s, order.ID(key))
 	})
 	l.engine = e
-	go b.supervise(ctx, s, e, l.stopped)
+	go b.supervise(ctx, s, e, before, l.stopped)
 }
 
-// supervise loads the active orders and runs the engine until ctx ends.
-func (b *backend) supervise(ctx context.Context, s logical.Storage, e *engine.Engine, stopped chan<- struct{}) {
+// supervise loads the active orders and runs the engine until ctx ends. It
+// begins when the engine before it has stopped: no order is worked on by two.
+func (b *backend) supervise(ctx context.Context, s logical.Storage, e *engine.Engine, before <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
+	if before != nil {
+		<-before
+	}
 	loaded := make(chan struct{})
 	go func() {
 		defer close(loaded)
@@ -100,6 +108,9 @@ func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e *engin
 // the worker reads; only the orders' places at CAs must be known before any
 // order is submitted.
 func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine) error {
+	if err := loadDebts(ctx, s, e); err != nil {
+		return err
+	}
 	names, err := active.List(ctx, s, "")
 	if err != nil {
 		return err
@@ -159,12 +170,14 @@ func (b *backend) stop(forGood bool) {
 }
 
 // wake has an order worked on now.
-func (b *backend) wake(id order.ID) {
+func (b *backend) wake(id order.ID) { b.wakeKey(string(id)) }
+
+func (b *backend) wakeKey(key string) {
 	b.lifecycle.mu.Lock()
 	e := b.lifecycle.engine
 	b.lifecycle.mu.Unlock()
 	if e != nil {
-		e.Wake(string(id))
+		e.Wake(key)
 	}
 }
 

@@ -81,6 +81,11 @@ func (b *backend) deactivate(ctx context.Context, s logical.Storage, a *account.
 
 // rolesOf lists the roles that order with an account.
 func rolesOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
+	return rolesWith(ctx, s, func(r *role) bool { return r.Account == name })
+}
+
+// rolesWith lists the roles for which something holds.
+func rolesWith(ctx context.Context, s logical.Storage, holds func(*role) bool) ([]string, error) {
 	all, err := roles.List(ctx, s, "")
 	if err != nil {
 		return nil, err
@@ -94,7 +99,7 @@ func rolesOf(ctx context.Context, s logical.Storage, name string) ([]string, err
 		if err != nil {
 			return nil, err
 		}
-		if r.Account == name {
+		if holds(r) {
 			users = append(users, candidate)
 		}
 	}

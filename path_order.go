@@ -52,7 +52,7 @@ func showChallenges(o *order.Order) any {
 					"challenge_type":              string(c.Type),
 					"challenge_status":            string(c.Status),
 					"expires":                     field.FormatTime(a.Expires),
-					"requires_manual_fulfillment": "true", // a text in this API; Vault itself puts none in place
+					"requires_manual_fulfillment": fmt.Sprint(a.Manual(c.Type)), // a text in this API
 				})
 			}
 		}
@@ -101,6 +101,7 @@ func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response
 	}
 	o := order.New(id, r.Name, r.Account, b.now())
 	o.Entity, o.Allowed, o.KeyKind, o.Population = req.EntityID, r.ChallengeTypes, r.KeyKind, r.Population
+	o.DNSProvider = r.dnsProvider()
 	names, err := b.fillOrder(ctx, req, o)
 	if err != nil {
 		return nil, err

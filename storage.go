@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/account"
+	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/secret"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
@@ -32,13 +33,17 @@ var (
 	active = store.Collection[struct{}]{Kind: "active order", Prefix: "active/", Version: 1}
 	// serials leads from a certificate's serial number to its order.
 	serials = store.Collection[reference]{Kind: "certificate", Prefix: "serial/", Version: 1}
+	// configs holds the mount's own settings, under one name.
+	configs = store.Collection[mountConfig]{Kind: "configuration", Prefix: "config/", Version: 1}
+	// debts are TXT records that are to be removed again.
+	debts = store.Collection[debt]{Kind: "TXT record to remove", Prefix: "dns-debt/", Version: 1}
 	// current leads from a role and a set of identifiers to the order whose
 	// certificate was issued last.
 	current = store.Collection[reference]{Kind: "cached certificate", Prefix: "current/", Version: 1}
 )
 
 // sealWrapped are the prefixes whose values hold secrets.
-var sealWrapped = []string{accounts.Prefix, registrations.Prefix, orderKeys.Prefix}
+var sealWrapped = []string{accounts.Prefix, registrations.Prefix, orderKeys.Prefix, dnsprovider.Prefix}
 
 type storedKey struct {
 	Key secret.Text `json:"key"`

@@ -50,6 +50,9 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 // retire removes the mark of a final order, which a crash may have left.
 func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) time.Time {
 	b.claims.release(o.URL, o.ID)
+	for _, proof := range o.Proofs() {
+		b.wakeKey(debtKey(proof))
+	}
 	if err := active.Delete(ctx, s, activePath(o)); err != nil {
 		return b.now().Add(storagePause)
 	}
@@ -61,7 +64,7 @@ func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) e
 	before := o.State
 	env := order.Env{
 		Now: b.now, Jitter: b.jitter,
-		CA: b.authorityOf(ctx, s, o.Account), Safe: safe{s}, Claim: b.claims.claim,
+		CA: b.authorityOf(ctx, s, o.Account), Safe: safe{s}, DNS: prover{b, s}, Claim: b.claims.claim,
 	}
 	if !order.Advance(ctx, env, o) {
 		return nil

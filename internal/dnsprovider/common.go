@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
+	"vault-plugin-secrets-pki-external-ca/internal/dns01"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 )
 
@@ -27,32 +28,22 @@ type Common struct {
 	// _acme-challenge.<name>; "" for none.
 	ChallengeAlias string      `json:"challenge_alias,omitempty"`
 	Propagation    Propagation `json:"propagation"`
-	Created        time.Time   `json:"created"`
-	Updated        time.Time   `json:"updated"`
+	// Deleted marks a provider that is kept only until the last record it wrote
+	// has been removed. Nobody sees it any more.
+	Deleted bool      `json:"deleted,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
 }
 
 // Label is how errors name the provider: "rfc2136/internal".
 func (c *Common) Label() string { return c.Type + "/" + c.Name }
 
-// Check is how it is made sure that a CA will see a record.
-type Check string
-
-// The ways to look.
-const (
-	// CheckAuthoritative asks every name server of the zone.
-	CheckAuthoritative Check = "authoritative"
-	// CheckRecursive asks resolvers.
-	CheckRecursive Check = "recursive"
-	// CheckNone asks nobody.
-	CheckNone Check = "none"
-)
-
-var checks = []Check{CheckAuthoritative, CheckRecursive, CheckNone}
+var checks = []dns01.Check{dns01.Authoritative, dns01.Recursive, dns01.None}
 
 // Propagation is how long, where and how often a record is looked for. Zero
 // values leave it to the mount's settings, and those to the defaults.
 type Propagation struct {
-	Check Check `json:"check,omitempty"`
+	Check dns01.Check `json:"check,omitempty"`
 	// Nameservers are resolvers as host:port; none means the system's.
 	Nameservers []string      `json:"nameservers,omitempty"`
 	Timeout     time.Duration `json:"timeout,omitempty"`
@@ -77,7 +68,7 @@ func (p Propagation) Or(fallback Propagation) Propagation {
 }
 
 // Defaults is what holds where neither provider nor mount says otherwise.
-var Defaults = Propagation{Check: CheckAuthoritative, Timeout: 10 * time.Minute, Interval: 5 * time.Second}
+var Defaults = Propagation{Check: dns01.Authoritative, Timeout: 10 * time.Minute, Interval: 5 * time.Second}
 
 // commonFields takes the default of ttl as it is published: "60s".
 func commonFields(ttl string) field.Set[Common] {
@@ -105,7 +96,7 @@ func PropagationFields() field.Set[Propagation] {
 	}
 	return field.Set[Propagation]{
 		field.Text("propagation_check", "Whom to ask whether a TXT record is visible: the zone's name servers, resolvers, or nobody",
-			parseCheck, func(p *Propagation) *Check { return &p.Check }).OneOf(values...),
+			parseCheck, func(p *Propagation) *dns01.Check { return &p.Check }).OneOf(values...),
 		field.Texts("nameservers", "Resolvers to ask, as host:port; the system's when empty", parseNameserver,
 			func(p *Propagation) *[]string { return &p.Nameservers }),
 		field.Seconds("propagation_timeout", "How long to wait for a TXT record to become visible", func(p *Propagation) *time.Duration { return &p.Timeout }),
@@ -146,8 +137,8 @@ func parseAlias(text string) (string, error) {
 	return strings.TrimSuffix(strings.ToLower(text), "."), nil
 }
 
-func parseCheck(text string) (Check, error) {
-	if c := Check(text); text == "" || slices.Contains(checks, c) {
+func parseCheck(text string) (dns01.Check, error) {
+	if c := dns01.Check(text); text == "" || slices.Contains(checks, c) {
 		return c, nil
 	}
 	return "", fmt.Errorf("%.64q is not one of %v", text, checks)

@@ -49,7 +49,7 @@ var rfc2136 = definition[rfc2136Settings]{
 	open: func(s *rfc2136Settings, label string, _ Options) (dns01.Provider, error) {
 		return &dns01.Updater{
 			Label: label, Nameserver: s.Nameserver,
-			KeyName: s.KeyName, Secret: s.Secret.Reveal(), Algorithm: s.Algorithm,
+			KeyName: s.KeyName, Secret: s.Secret, Algorithm: s.Algorithm,
 		}, nil
 	},
 }

@@ -36,7 +36,7 @@ type CA interface {
 	Answer(ctx context.Context, challengeURL string) error
 	Finalize(ctx context.Context, finalizeURL string, csr []byte) (acme.Order, error)
 	// KeyAuthorization is what proves control with a token (§8.1).
-	KeyAuthorization(token string) string
+	KeyAuthorization(token string) (string, error)
 	// Certificate gives a chain in DER, leaf first.
 	Certificate(ctx context.Context, url string) ([][]byte, error)
 }

@@ -33,11 +33,10 @@ func (o *Order) locateProof(ctx context.Context, env Env, a *Authorization) erro
 // before, so that a crash leaves no record that nobody knows of.
 func writeProofs(ctx context.Context, env Env, o *Order) (move, error) {
 	if o.ProofsSince.IsZero() {
+		if err := o.eachProof(func(a *Authorization) error { return a.prepareProof(env) }); err != nil {
+			return move{}, err
+		}
 		o.ProofsSince = env.Now()
-		o.eachProof(func(a *Authorization) error {
-			a.Proof.Value = digest(env.CA.KeyAuthorization(a.Challenge(acme.DNS01).Token))
-			return nil
-		})
 		return o.stay(0)
 	}
 	err := o.eachProof(func(a *Authorization) error {
@@ -50,6 +49,15 @@ func writeProofs(ctx context.Context, env Env, o *Order) (move, error) {
 		return move{}, err
 	}
 	return moveTo(StatePropagating)
+}
+
+func (a *Authorization) prepareProof(env Env) error {
+	keyAuth, err := env.CA.KeyAuthorization(a.Challenge(acme.DNS01).Token)
+	if err != nil {
+		return fmt.Errorf("computing the proof for %q: %w", a.Identifier.Value, err)
+	}
+	a.Proof.Value = digest(keyAuth)
+	return nil
 }
 
 // awaitPropagation looks whether the records can be seen, and comes back later
