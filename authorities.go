@@ -121,6 +121,7 @@ func (b *backend) reconcile(ctx context.Context, s logical.Storage, name string)
 	if err != nil {
 		return nil, err
 	}
+	defer ca.Close()
 	return acct, account.Reconcile(ctx, acct, ca, b.saver(ctx, s), b.now())
 }
 
@@ -132,7 +133,8 @@ func (b *backend) saver(ctx context.Context, s logical.Storage) account.Save {
 	}
 }
 
-// keyHolder is the CA as package account asks it.
+// keyHolder is the CA as package account asks it. It waits patiently for each
+// answer. Whoever opens one closes it.
 type keyHolder struct{ *acmeclient.Server }
 
 func (b *backend) keyHolder(a *account.Account) (keyHolder, error) {
@@ -140,8 +142,17 @@ func (b *backend) keyHolder(a *account.Account) (keyHolder, error) {
 	return keyHolder{server}, err
 }
 
+// FindAccount implements account.CA.
+func (k keyHolder) FindAccount(ctx context.Context, key crypto.Signer) (acme.Account, error) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	return k.Server.FindAccount(ctx, key)
+}
+
 // ChangeKey implements account.CA.
 func (k keyHolder) ChangeKey(ctx context.Context, url string, from, to crypto.Signer) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	return k.Account(url, from).ChangeKey(ctx, to)
 }
 

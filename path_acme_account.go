@@ -160,8 +160,6 @@ func (b *backend) writeAccount(ctx context.Context, req *request) (*logical.Resp
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	stored, err := accounts.Get(ctx, req.Storage, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return b.createAccount(ctx, req, name)
@@ -199,6 +197,7 @@ func (b *backend) updateContacts(ctx context.Context, req *request, changed *acc
 	if err != nil {
 		return badRequest("%w", err)
 	}
+	defer ca.Close()
 	if err := account.Reconcile(ctx, changed, ca, b.saver(ctx, req.Storage), b.now()); err != nil {
 		return fromCA(err, "preparing the account")
 	}
@@ -206,6 +205,8 @@ func (b *backend) updateContacts(ctx context.Context, req *request, changed *acc
 	if err != nil {
 		return err
 	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	_, err = ca.Account(changed.URL, key).UpdateContacts(ctx, changed.Contacts)
 	return fromCA(err, "updating email_contacts at the CA")
 }

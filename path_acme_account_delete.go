@@ -19,8 +19,6 @@ func (b *backend) deleteAccount(ctx context.Context, req *request) (*logical.Res
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	acct, err := b.beginDeletion(ctx, req.Storage, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
@@ -65,6 +63,7 @@ func (b *backend) deactivate(ctx context.Context, s logical.Storage, a *account.
 	if err != nil {
 		return err
 	}
+	defer ca.Close()
 	if err := account.Reconcile(ctx, a, ca, b.saver(ctx, s), b.now()); err != nil {
 		return fromCA(err, "preparing the account; with deactivate=false it is deleted without asking the CA")
 	}
@@ -72,6 +71,8 @@ func (b *backend) deactivate(ctx context.Context, s logical.Storage, a *account.
 	if err != nil {
 		return err
 	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	_, err = ca.Account(a.URL, key).Deactivate(ctx)
 	if acme.IsProblem(err, acme.AccountDoesNotExist, acme.Unauthorized) {
 		return nil

@@ -58,8 +58,6 @@ func (b *backend) rotateKey(ctx context.Context, req *request) (*logical.Respons
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	if wish.account, err = accounts.Get(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}
