@@ -48,7 +48,7 @@ func fromCA(err error, doing string) error {
 	case acme.Temporary(err):
 		return status(http.StatusBadGateway, "%s: %w", doing, err)
 	}
-	if _, refused := errors.AsType[*acme.Problem](err); refused {
+	if _, refused := errors.AsType[*acme.Problem](err); refused || errors.Is(err, acme.ErrViolation) {
 		return badRequest("%s: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
