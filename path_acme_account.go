@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -175,11 +176,8 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 	if err != nil {
 		return nil, err
 	}
-	if err := validateContacts(changed); err != nil {
-		return nil, err
-	}
-	if strings.Join(changed.Contacts, ",") != strings.Join(stored.Contacts, ",") {
-		if err := b.updateContacts(ctx, req, changed); err != nil {
+	if !slices.Equal(changed.Contacts, stored.Contacts) {
+		if err := b.updateContacts(ctx, req, stored, changed); err != nil {
 			return nil, err
 		}
 	}
@@ -192,15 +190,19 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 
 // updateContacts tells the CA first, so that a refusal leaves both sides as
 // they were (RFC 8555 §7.3.2).
-func (b *backend) updateContacts(ctx context.Context, req *request, changed *account.Account) error {
-	ca, err := b.keyHolder(changed)
-	if err != nil {
-		return badRequest("%w", err)
+func (b *backend) updateContacts(ctx context.Context, req *request, stored, changed *account.Account) error {
+	if err := validateContacts(changed); err != nil {
+		return err
 	}
-	defer ca.Close()
-	if err := account.Reconcile(ctx, changed, ca, b.saver(ctx, req.Storage), b.now()); err != nil {
+	if err := b.settle(ctx, req.Storage, stored); err != nil {
 		return fromCA(err, "preparing the account")
 	}
+	changed.Key, changed.Versions, changed.Candidate = stored.Key, stored.Versions, stored.Candidate
+	ca, err := b.keyHolder(changed)
+	if err != nil {
+		return err
+	}
+	defer ca.Close()
 	key, err := changed.Signer()
 	if err != nil {
 		return err

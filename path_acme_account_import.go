@@ -103,7 +103,7 @@ func (b *backend) adopt(ctx context.Context, a *account.Account, key crypto.Sign
 		return badRequest("account_key: the CA at %s knows no account with this key: %w", a.DirectoryURL, err)
 	}
 	if err != nil {
-		return fromCA(err, "looking up the account of account_key")
+		return fromCA(refusedHere(err), "looking up the account of account_key")
 	}
 	if found.Status != acme.StatusValid {
 		return badRequest("account_key: the account is %s at the CA and cannot be used any more", found.Status)
