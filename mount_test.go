@@ -135,7 +135,7 @@ func (m *mount) listen(path string, resp *logical.Response, err error) {
 		body, _ := json.Marshal(shown) // whatever does not encode fails in validate
 		text += string(body) + fmt.Sprint(resp.Warnings)
 	}
-	if strings.Contains(text, "PRIVATE KEY") {
+	if strings.Contains(text, "PRIVATE KEY-----") {
 		m.t.Errorf("%s shows a private key: %s", path, text)
 	}
 	if m.heard != nil {

@@ -180,22 +180,26 @@ func TestAccountRefusedByTheCA(t *testing.T) {
 			acmetest.JSON(http.StatusBadRequest, fields{
 				"type": acme.BadSignatureAlgorithm, "detail": "ES512 is not for us", "algorithms": []string{"ES256", "RS256"},
 			}),
-			http.StatusBadRequest, []string{acme.BadSignatureAlgorithm, "ES512 is not for us", "ES256, RS256"},
+			http.StatusBadRequest,
+			[]string{acme.BadSignatureAlgorithm, "ES512 is not for us", "ES256, RS256"},
 		},
 		{
 			"RFC 8555 §6.7",
 			acmetest.Problem(http.StatusBadRequest, acme.BadPublicKey, "curve P-521 is not allowed"),
-			http.StatusBadRequest, []string{acme.BadPublicKey, "curve P-521 is not allowed"},
+			http.StatusBadRequest,
+			[]string{acme.BadPublicKey, "curve P-521 is not allowed"},
 		},
 		{
 			"RFC 8555 §7.3: a contact that the CA does not take",
 			acmetest.Problem(http.StatusBadRequest, acme.Namespace+"invalidContact", "example.com does not take mail"),
-			http.StatusBadRequest, []string{"invalidContact", "example.com does not take mail"},
+			http.StatusBadRequest,
+			[]string{"invalidContact", "example.com does not take mail"},
 		},
 		{
 			"RFC 8555 §6.6: a limit ends by itself",
 			acmetest.With("Retry-After", "120", acmetest.Problem(http.StatusTooManyRequests, acme.RateLimited, "too many accounts")),
-			http.StatusServiceUnavailable, []string{"too many accounts", "2m0s"},
+			http.StatusServiceUnavailable,
+			[]string{"too many accounts", "2m0s"},
 		},
 		{"no answer at all", acmetest.Cut(), http.StatusBadGateway, []string{"registering"}},
 	} {
