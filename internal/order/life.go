@@ -115,7 +115,8 @@ func (s State) LegacyStatus() string { return strings.ReplaceAll(s.Status(), "-"
 // how long to stay.
 type step func(ctx context.Context, env Env, o *Order) (move, error)
 
-// move is what a step decided: the next state, or the same and a pause.
+// move is what a step decided: the next state, or the same, and when its step
+// is due.
 type move struct {
 	to    State
 	after time.Duration
@@ -171,9 +172,9 @@ func (o *Order) apply(at Description, m move, err error, env Env) {
 	now := env.Now()
 	o.Updated = now
 	switch {
-	case err != nil && o.gone(err):
+	case err != nil && o.gone(err) && o.Failures >= lagTries:
 		o.finish(StateExpired, "the CA does not know the order any more: "+err.Error(), now)
-	case err != nil && final(err):
+	case err != nil && final(err) && !o.gone(err):
 		o.finish(StateError, err.Error(), now)
 	case err != nil:
 		o.retry(err, env)
@@ -194,15 +195,29 @@ func final(err error) bool {
 		return true
 	}
 	_, problem := errors.AsType[*acme.Problem](err)
-	return problem && !acme.Temporary(err) && !acme.Gone(err)
+	return problem && !acme.Temporary(err)
 }
 
+// notYet is a refusal that is expected to pass.
+type notYet struct{ error }
+
+func (n notYet) Unwrap() error { return n.error }
+
 // gone tells that the CA has deleted the order or an authorization of it, as it
-// may once it is over (RFC 8555 §7.1.3). It is believed when it has been said
-// several times: right after newOrder a CA with several databases may not find
-// what it has just made.
+// may once it is over (RFC 8555 §7.1.3). It is to be believed when it has been
+// said several times: right after newOrder a CA with several databases may not
+// find what it has just made.
 func (o *Order) gone(err error) bool {
-	return acme.Gone(err) && o.Failures >= lagTries
+	_, soon := errors.AsType[notYet](err)
+	return !soon && o.URL != "" && acme.Gone(err) && !acme.IsProblem(err, acme.AccountDoesNotExist)
+}
+
+// during says what was being done when err came up, unless err says so itself.
+func during(what string, err error) error {
+	if _, told := errors.AsType[*acme.Unreachable](err); told {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 func (o *Order) retry(err error, env Env) {
@@ -225,19 +240,21 @@ func (o *Order) dueAfter(d time.Duration, now time.Time) {
 	}
 }
 
-// enter moves the order to another state, at once if it goes forward. The way
-// back waits, longer each time: a CA whose answers contradict each other would
-// otherwise be asked in circles as fast as it answers.
+// enter moves the order to another state. The way back waits, longer each time:
+// a CA whose answers contradict each other would otherwise be asked in circles
+// as fast as it answers.
 func (o *Order) enter(m move, env Env) {
 	back := slices.Index(States, m.to) < slices.Index(States, o.State)
-	o.State, o.LastError, o.Tries, o.Failures, o.Due = m.to, m.because, 0, 0, env.Now()
-	switch {
-	case o.Final():
+	o.State, o.LastError, o.Tries, o.Failures = m.to, m.because, 0, 0
+	if o.Final() {
 		o.Due = time.Time{}
-	case back:
-		o.Setbacks++
-		o.dueAfter(backoff(o.Setbacks, env.Jitter()), env.Now())
+		return
 	}
+	if back {
+		o.Setbacks++
+		m.after = max(m.after, backoff(o.Setbacks, env.Jitter()))
+	}
+	o.dueAfter(m.after, env.Now())
 }
 
 // Abandon ends an order because of something outside its own life: its role
