@@ -43,16 +43,20 @@ dist: ## Build the plugin for every platform into dist/, with SHA256SUMS.
 	cd dist && sha256sum $(PLUGIN)_* > SHA256SUMS
 
 .PHONY: test
-test: lint test-unit test-acceptance ## Run every check and every test there is.
+test: lint test-unit test-acceptance test-race ## Run every check and every test there is.
 
 .PHONY: test-unit
 test-unit: ## Run the tests of the plugin's own packages under the race detector.
 	go test -race ./...
 
-.PHONY: test-acceptance
 # -count=1: what these tests drive is built by the tests themselves, so the go command cannot know that it changed.
+.PHONY: test-acceptance
 test-acceptance: testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
 	cd testbed && go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
+
+.PHONY: test-race
+test-race: testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
+	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m ./acceptance
 
 .PHONY: test-short
 test-short: ## Run the unit tests only, without the race detector.

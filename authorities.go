@@ -21,6 +21,9 @@ type authorities struct {
 
 	mu      sync.Mutex
 	clients map[string]*client
+	// drops counts what was dropped: an account that was read before the latest
+	// drop may be out of date.
+	drops int
 }
 
 // client is an account, ready to be used.
@@ -49,16 +52,18 @@ func (a *authorities) server(of *account.Account) (*acmeclient.Server, error) {
 	})
 }
 
-// cached gives the client of an account that was used before.
-func (a *authorities) cached(name string) *client {
+// cached gives the client of an account that was used before, or nil and what
+// [authorities.keep] is to be told.
+func (a *authorities) cached(name string) (c *client, drops int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.clients[name]
+	return a.clients[name], a.drops
 }
 
 // keep makes the client of an account, over the connections of another one at
-// the same CA if there is one.
-func (a *authorities) keep(of *account.Account) (*client, error) {
+// the same CA if there is one. It is remembered, unless an account was dropped
+// since the number of drops was read, which was before the account was.
+func (a *authorities) keep(of *account.Account, drops int) (*client, error) {
 	key, err := of.Signer()
 	if err != nil {
 		return nil, err
@@ -77,7 +82,9 @@ func (a *authorities) keep(of *account.Account) (*client, error) {
 		}
 	}
 	c.Client = c.server.Account(of.URL, key)
-	a.clients[of.Name] = c
+	if drops == a.drops {
+		a.clients[of.Name] = c
+	}
 	return c, nil
 }
 
@@ -86,53 +93,73 @@ func (a *authorities) drop(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.clients, name)
+	a.drops++
+}
+
+// close lets go of idle connections.
+func (a *authorities) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clients {
+		c.server.Close()
+	}
 }
 
 // clientOf gives the client of an account, after settling a key change whose
 // outcome is unknown.
 func (b *backend) clientOf(ctx context.Context, s logical.Storage, name string) (*client, error) {
-	if c := b.authorities.cached(name); c != nil {
+	c, drops := b.authorities.cached(name)
+	if c != nil {
 		return c, nil
 	}
 	acct, err := accounts.Get(ctx, s, name)
 	if err != nil {
 		return nil, err
 	}
-	if acct.Candidate != nil {
-		if acct, err = b.reconcile(ctx, s, name); err != nil {
-			return nil, err
-		}
+	if acct.Candidate == nil {
+		return b.authorities.keep(acct, drops)
 	}
-	return b.authorities.keep(acct)
+	if err := b.reconcile(ctx, s, name); err != nil {
+		return nil, err
+	}
+	return b.clientOf(ctx, s, name)
 }
 
 // reconcile settles an account's unfinished key change.
-func (b *backend) reconcile(ctx context.Context, s logical.Storage, name string) (*account.Account, error) {
+func (b *backend) reconcile(ctx context.Context, s logical.Storage, name string) error {
 	release, err := b.reserve(accounts.Prefix + name)
 	if err != nil {
-		return nil, &acme.Unreachable{Doing: "using account " + name, Err: err}
+		return &acme.Unreachable{Doing: "using account " + name, Err: err}
 	}
 	defer release()
 	acct, err := accounts.Get(ctx, s, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	ca, err := b.keyHolder(acct)
-	if err != nil {
-		return nil, err
-	}
-	return acct, account.Reconcile(ctx, acct, ca, b.saver(ctx, s), b.now())
+	return b.settle(ctx, s, acct)
 }
 
-// saver stores an account and forgets its client.
+// settle ends the unfinished key change of an account that is reserved.
+func (b *backend) settle(ctx context.Context, s logical.Storage, a *account.Account) error {
+	ca, err := b.keyHolder(a)
+	if err != nil {
+		return err
+	}
+	defer ca.Close()
+	return account.Reconcile(ctx, a, ca, b.saver(ctx, s), b.now())
+}
+
+// saver stores an account and forgets its client, whether storing succeeded or
+// not: a storage that fails may have written.
 func (b *backend) saver(ctx context.Context, s logical.Storage) account.Save {
 	return func(a *account.Account) error {
-		b.authorities.drop(a.Name)
+		defer b.authorities.drop(a.Name)
 		return accounts.Put(ctx, s, a.Name, a)
 	}
 }
 
-// keyHolder is the CA as package account asks it.
+// keyHolder is the CA as package account asks it. It waits patiently for each
+// answer. Whoever opens one closes it.
 type keyHolder struct{ *acmeclient.Server }
 
 func (b *backend) keyHolder(a *account.Account) (keyHolder, error) {
@@ -140,8 +167,17 @@ func (b *backend) keyHolder(a *account.Account) (keyHolder, error) {
 	return keyHolder{server}, err
 }
 
+// FindAccount implements account.CA.
+func (k keyHolder) FindAccount(ctx context.Context, key crypto.Signer) (acme.Account, error) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	return k.Server.FindAccount(ctx, key)
+}
+
 // ChangeKey implements account.CA.
 func (k keyHolder) ChangeKey(ctx context.Context, url string, from, to crypto.Signer) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	return k.Account(url, from).ChangeKey(ctx, to)
 }
 

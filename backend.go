@@ -17,9 +17,16 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
-// requestPatience is how long a request that needs the CA's answer waits for
-// it. A waiting request holds up a step-down of Vault by as much.
+// requestPatience is how long a request waits for an answer of the CA. A
+// waiting request holds up a step-down of Vault by as much.
 const requestPatience = 25 * time.Second
+
+// patiently bounds a wait for a CA. What is not a wait for a CA, the making of a
+// large key or a write to storage, is kept out of it: a key that took long, or
+// an answer that came late, must not be lost.
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, requestPatience)
+}
 
 // backend is one mount of the secrets engine.
 type backend struct {

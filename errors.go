@@ -32,7 +32,9 @@ func status(code int, format string, args ...any) error {
 func badRequest(format string, args ...any) error {
 	return status(http.StatusBadRequest, format, args...)
 }
+
 func conflict(format string, args ...any) error { return status(http.StatusConflict, format, args...) }
+
 func forbidden(format string, args ...any) error {
 	return status(http.StatusForbidden, format, args...)
 }
@@ -48,10 +50,19 @@ func fromCA(err error, doing string) error {
 	case acme.Temporary(err):
 		return status(http.StatusBadGateway, "%s: %w", doing, err)
 	}
-	if _, refused := errors.AsType[*acme.Problem](err); refused {
+	if _, refused := errors.AsType[*acme.Problem](err); refused || errors.Is(err, acme.ErrViolation) {
 		return badRequest("%s: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// refusedHere gives what was refused before it got to the CA its status: a key
+// that ACME cannot sign with.
+func refusedHere(err error) error {
+	if _, refused := errors.AsType[*acme.Problem](err); refused || err == nil || acme.Temporary(err) {
+		return err
+	}
+	return badRequest("%w", err)
 }
 
 // answerError makes Vault answer with the right status. Only errors of the

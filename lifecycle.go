@@ -48,7 +48,10 @@ func (b *backend) periodic(_ context.Context, req *logical.Request) error {
 }
 
 // clean stops the work when the mount, the plugin or the node's leadership ends.
-func (b *backend) clean(context.Context) { b.stop(true) }
+func (b *backend) clean(context.Context) {
+	b.stop(true)
+	b.authorities.close()
+}
 
 // start runs the engine unless it runs already or must not run here. Its
 // context is its own: that of a request ends with the request.

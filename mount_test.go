@@ -2,6 +2,9 @@ package pkiexternalca
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,40 +24,76 @@ type mount struct {
 	t       testing.TB
 	b       *backend
 	storage logical.Storage
-	system  *logical.StaticSystemView
+	system  *host
+	log     hclog.Logger
+	// now is the clock of the engine.
+	now func() time.Time
 	// entity is who sends the requests.
 	entity string
+	// heard is told everything that a client gets to see.
+	heard func(text string)
 }
 
+// host is what the engine sees of Vault.
+type host struct {
+	logical.StaticSystemView
+	entities map[string]*logical.Entity
+	groups   map[string][]*logical.Group
+}
+
+// EntityInfo implements logical.SystemView.
+func (h *host) EntityInfo(id string) (*logical.Entity, error) { return h.entities[id], nil }
+
+// GroupsForEntity implements logical.SystemView.
+func (h *host) GroupsForEntity(id string) ([]*logical.Group, error) { return h.groups[id], nil }
+
+// option changes a mount before it is set up.
+type option func(*mount)
+
 // newMount mounts the engine and starts its work.
-func newMount(t testing.TB) *mount {
+func newMount(t testing.TB, options ...option) *mount {
 	t.Helper()
-	return mountOn(t, &logical.InmemStorage{})
+	return mountOn(t, &logical.InmemStorage{}, options...)
 }
 
 // mountOn mounts the engine on a storage, as Vault does after a restart.
-func mountOn(t testing.TB, s logical.Storage) *mount {
+func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 	t.Helper()
-	m := &mount{t: t, storage: s, system: &logical.StaticSystemView{
-		ReplicationStateVal: consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled,
-		PluginEnvironment:   &logical.PluginEnvironment{},
+	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, system: &host{
+		StaticSystemView: logical.StaticSystemView{
+			ReplicationStateVal: consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled,
+			PluginEnvironment:   &logical.PluginEnvironment{},
+		},
 	}}
-	m.b = newBackend(time.Now)
-	conf := &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: m.system, StorageView: s}
+	for _, change := range options {
+		change(m)
+	}
+	m.b = newBackend(func() time.Time { return m.now() })
+	conf := &logical.BackendConfig{Logger: m.log, System: m.system, StorageView: s}
 	if err := m.b.Setup(t.Context(), conf); err != nil {
 		t.Fatalf("setting up: %v", err)
 	}
 	if err := m.b.Initialize(t.Context(), &logical.InitializationRequest{Storage: s}); err != nil {
 		t.Fatalf("initializing: %v", err)
 	}
-	t.Cleanup(func() { m.b.Cleanup(context.Background()) })
+	t.Cleanup(m.unmount)
 	return m
 }
+
+// unmount ends the engine as Vault does at a seal, a reload or an unmount.
+func (m *mount) unmount() { m.b.Cleanup(context.Background()) }
 
 // as is the same mount with requests of another entity.
 func (m *mount) as(entity string) *mount {
 	other := *m
 	other.entity = entity
+	return &other
+}
+
+// in is the same mount within a subtest.
+func (m *mount) in(t testing.TB) *mount {
+	other := *m
+	other.t = t
 	return &other
 }
 
@@ -69,8 +108,10 @@ func (m *mount) send(op logical.Operation, path string, data map[string]any) (*l
 	}
 	resp, err := m.b.HandleRequest(m.t.Context(), req)
 	status, problem := logical.RespondErrorCommon(req, resp, err)
+	m.listen(path, resp, err)
 	switch {
 	case status != 0 && problem != nil:
+		logical.AdjustErrorStatusCode(&status, problem)
 		return resp, status, problem.Error()
 	case status != 0:
 		return resp, status, ""
@@ -79,6 +120,27 @@ func (m *mount) send(op logical.Operation, path string, data map[string]any) (*l
 	}
 	m.validate(req, resp)
 	return resp, http.StatusOK, ""
+}
+
+// listen holds every answer against the rule that no key is ever shown, except
+// where a certificate is delivered with the key that was made for it.
+func (m *mount) listen(path string, resp *logical.Response, err error) {
+	m.t.Helper()
+	text := fmt.Sprint(err)
+	if resp != nil {
+		shown := maps.Clone(resp.Data)
+		if strings.HasSuffix(path, "/fetch-cert") || strings.HasSuffix(path, "/cached") {
+			delete(shown, "private_key")
+		}
+		body, _ := json.Marshal(shown) // whatever does not encode fails in validate
+		text += string(body) + fmt.Sprint(resp.Warnings)
+	}
+	if strings.Contains(text, "PRIVATE KEY-----") {
+		m.t.Errorf("%s shows a private key: %s", path, text)
+	}
+	if m.heard != nil {
+		m.heard(text)
+	}
 }
 
 // hasCheck tells which paths know creations.
@@ -145,7 +207,7 @@ func (m *mount) refused(want int, op logical.Operation, path string, data map[st
 	m.t.Helper()
 	_, status, problem := m.send(op, path, data)
 	if status != want {
-		m.t.Errorf("%s %s %v: status %d (%s), want %d", op, path, data, status, problem, want)
+		m.t.Errorf("%s %s: status %d (%s), want %d", op, path, status, problem, want)
 		return
 	}
 	for _, text := range texts {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -160,8 +161,6 @@ func (b *backend) writeAccount(ctx context.Context, req *request) (*logical.Resp
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	stored, err := accounts.Get(ctx, req.Storage, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return b.createAccount(ctx, req, name)
@@ -177,11 +176,8 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 	if err != nil {
 		return nil, err
 	}
-	if err := validateContacts(changed); err != nil {
-		return nil, err
-	}
-	if strings.Join(changed.Contacts, ",") != strings.Join(stored.Contacts, ",") {
-		if err := b.updateContacts(ctx, req, changed); err != nil {
+	if !slices.Equal(changed.Contacts, stored.Contacts) {
+		if err := b.updateContacts(ctx, req, stored, changed); err != nil {
 			return nil, err
 		}
 	}
@@ -194,18 +190,25 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 
 // updateContacts tells the CA first, so that a refusal leaves both sides as
 // they were (RFC 8555 §7.3.2).
-func (b *backend) updateContacts(ctx context.Context, req *request, changed *account.Account) error {
-	ca, err := b.keyHolder(changed)
-	if err != nil {
-		return badRequest("%w", err)
+func (b *backend) updateContacts(ctx context.Context, req *request, stored, changed *account.Account) error {
+	if err := validateContacts(changed); err != nil {
+		return err
 	}
-	if err := account.Reconcile(ctx, changed, ca, b.saver(ctx, req.Storage), b.now()); err != nil {
+	if err := b.settle(ctx, req.Storage, stored); err != nil {
 		return fromCA(err, "preparing the account")
 	}
+	changed.Key, changed.Versions, changed.Candidate = stored.Key, stored.Versions, stored.Candidate
+	ca, err := b.keyHolder(changed)
+	if err != nil {
+		return err
+	}
+	defer ca.Close()
 	key, err := changed.Signer()
 	if err != nil {
 		return err
 	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	_, err = ca.Account(changed.URL, key).UpdateContacts(ctx, changed.Contacts)
 	return fromCA(err, "updating email_contacts at the CA")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"slices"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -27,14 +28,15 @@ func (b *backend) createAccount(ctx context.Context, req *request, name string) 
 	if err != nil {
 		return nil, err
 	}
-	server, err := b.reachable(ctx, acct)
+	ca, about, err := b.reachable(ctx, acct)
 	if err != nil {
 		return nil, err
 	}
-	if err := demandsBinding(ctx, server, eab); err != nil {
-		return nil, err
+	defer ca.Close()
+	if about.ExternalAccountRequired && eab == nil {
+		return nil, badRequest("eab_kid and eab_key are required by this CA (externalAccountRequired in its directory)")
 	}
-	if err := b.register(ctx, req.Storage, server, acct, eab); err != nil {
+	if err := b.register(ctx, req.Storage, ca, acct, eab); err != nil {
 		return nil, err
 	}
 	return showAccount(acct), nil
@@ -60,39 +62,33 @@ func externalBinding(kid, key string) (*acmeclient.EAB, error) {
 
 // reachable opens an account's CA and reads its directory, so that a wrong URL
 // or missing trust is told as such before anything is made or stored.
-func (b *backend) reachable(ctx context.Context, a *account.Account) (*acmeclient.Server, error) {
-	server, err := b.authorities.server(a)
-	if err != nil {
-		return nil, badRequest("directory_url: %w", err)
+func (b *backend) reachable(ctx context.Context, a *account.Account) (ca keyHolder, about acme.Directory, err error) {
+	if ca, err = b.keyHolder(a); err != nil {
+		return ca, about, badRequest("directory_url: %w", err)
 	}
-	if _, err := server.Directory(ctx); err != nil {
-		return nil, badRequest("directory_url %q cannot be used: %w", a.DirectoryURL, err)
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	if about, err = ca.Directory(ctx); err != nil {
+		ca.Close()
+		return ca, about, badRequest("directory_url %q cannot be used: %w", a.DirectoryURL, err)
 	}
-	return server, nil
-}
-
-func demandsBinding(ctx context.Context, server *acmeclient.Server, eab *acmeclient.EAB) error {
-	directory, err := server.Directory(ctx)
-	if err != nil {
-		return fromCA(err, "reading the directory")
-	}
-	if directory.ExternalAccountRequired && eab == nil {
-		return badRequest("eab_kid and eab_key are required by this CA (externalAccountRequired in its directory)")
-	}
-	return nil
+	return ca, about, nil
 }
 
 // register makes the account known to the CA. Its key is stored before: if the
 // CA's answer is lost, writing the account again registers the same key, for
 // which the CA gives the same account (RFC 8555 §7.3.1), and a binding that
 // can be used only once is not lost with it.
-func (b *backend) register(ctx context.Context, s logical.Storage, server *acmeclient.Server, a *account.Account, eab *acmeclient.EAB) error {
-	key, err := b.registrationKey(ctx, s, a)
+func (b *backend) register(ctx context.Context, s logical.Storage, ca keyHolder, a *account.Account, eab *acmeclient.EAB) error {
+	told, err := b.beginRegistration(ctx, s, a)
 	if err != nil {
 		return err
 	}
-	made, err := server.Register(ctx, key, acmeclient.Registration{Contacts: a.Contacts, EAB: eab})
+	key, err := a.Signer()
 	if err != nil {
+		return err
+	}
+	if a.URL, err = ca.accountOf(ctx, key, told, acmeclient.Registration{Contacts: a.Contacts, EAB: eab}); err != nil {
 		if !acme.Temporary(err) {
 			if gone := registrations.Delete(ctx, s, a.Name); gone != nil {
 				return gone
@@ -100,21 +96,21 @@ func (b *backend) register(ctx context.Context, s logical.Storage, server *acmec
 		}
 		return fromCA(err, "registering the account at "+a.DirectoryURL)
 	}
-	a.URL = made.URL
 	if err := b.saver(ctx, s)(a); err != nil {
 		return err
 	}
 	return registrations.Delete(ctx, s, a.Name)
 }
 
-// registrationKey gives the account its first key: that of an earlier try with
-// the same settings, or a new one, stored.
-func (b *backend) registrationKey(ctx context.Context, s logical.Storage, a *account.Account) (crypto.Signer, error) {
+// beginRegistration gives the account its first key, that of an earlier try
+// with the same settings or a new one, stored. It returns the contacts that the
+// CA may know for this key.
+func (b *backend) beginRegistration(ctx context.Context, s logical.Storage, a *account.Account) (told []string, err error) {
 	earlier, err := registrations.Get(ctx, s, a.Name)
 	switch {
 	case err == nil && earlier.DirectoryURL == a.DirectoryURL && earlier.KeyKind == a.KeyKind && earlier.EABKID == a.EABKID:
 		a.Key, a.Versions = earlier.Key, earlier.Versions
-		return a.Signer()
+		return earlier.Contacts, nil
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	}
@@ -125,5 +121,19 @@ func (b *backend) registrationKey(ctx context.Context, s logical.Storage, a *acc
 	if err := a.SetKey(key, b.now()); err != nil {
 		return nil, err
 	}
-	return key, registrations.Put(ctx, s, a.Name, a)
+	return a.Contacts, registrations.Put(ctx, s, a.Name, a)
+}
+
+// accountOf gives the URL of the account of a key, which an earlier try may have
+// made with other contacts: for a key that it knows a CA leaves the account as
+// it is (RFC 8555 §7.3.1).
+func (k keyHolder) accountOf(ctx context.Context, key crypto.Signer, told []string, wish acmeclient.Registration) (url string, err error) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	made, err := k.Register(ctx, key, wish)
+	if err != nil || slices.Equal(told, wish.Contacts) {
+		return made.URL, err
+	}
+	_, err = k.Account(made.URL, key).UpdateContacts(ctx, wish.Contacts)
+	return made.URL, err
 }

@@ -19,11 +19,9 @@ func (b *backend) deleteAccount(ctx context.Context, req *request) (*logical.Res
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	acct, err := b.beginDeletion(ctx, req.Storage, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+		return nil, registrations.Delete(ctx, req.Storage, name)
 	}
 	if err != nil {
 		return nil, err
@@ -31,10 +29,14 @@ func (b *backend) deleteAccount(ctx context.Context, req *request) (*logical.Res
 	if req.flag("deactivate") {
 		if err := b.deactivate(ctx, req.Storage, acct); err != nil {
 			acct.Deleting = false
-			return nil, errors.Join(err, b.saver(ctx, req.Storage)(acct))
+			// The mark must go even if the client has.
+			return nil, errors.Join(err, b.saver(context.WithoutCancel(ctx), req.Storage)(acct))
 		}
 	}
-	b.authorities.drop(name)
+	if err := registrations.Delete(ctx, req.Storage, name); err != nil {
+		return nil, err
+	}
+	defer b.authorities.drop(name)
 	return nil, accounts.Delete(ctx, req.Storage, name)
 }
 
@@ -61,17 +63,20 @@ func (b *backend) beginDeletion(ctx context.Context, s logical.Storage, name str
 // deactivate ends the account at the CA (RFC 8555 §7.3.6). One that the CA has
 // ended already, or never knew, is as good as deactivated.
 func (b *backend) deactivate(ctx context.Context, s logical.Storage, a *account.Account) error {
+	if err := b.settle(ctx, s, a); err != nil {
+		return fromCA(err, "preparing the account; with deactivate=false it is deleted without asking the CA")
+	}
 	ca, err := b.keyHolder(a)
 	if err != nil {
 		return err
 	}
-	if err := account.Reconcile(ctx, a, ca, b.saver(ctx, s), b.now()); err != nil {
-		return fromCA(err, "preparing the account; with deactivate=false it is deleted without asking the CA")
-	}
+	defer ca.Close()
 	key, err := a.Signer()
 	if err != nil {
 		return err
 	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	_, err = ca.Account(a.URL, key).Deactivate(ctx)
 	if acme.IsProblem(err, acme.AccountDoesNotExist, acme.Unauthorized) {
 		return nil

@@ -70,8 +70,6 @@ func (b *backend) importAccount(ctx context.Context, req *request) (*logical.Res
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	switch _, err := accounts.Get(ctx, req.Storage, name); {
 	case err == nil:
 		return nil, conflict("ACME account %q exists already; choose another name or delete it first", name)
@@ -91,20 +89,21 @@ func (b *backend) importAccount(ctx context.Context, req *request) (*logical.Res
 
 // adopt fills the account in from what the CA knows of its key.
 func (b *backend) adopt(ctx context.Context, a *account.Account, key crypto.Signer) error {
-	server, err := b.reachable(ctx, a)
+	ca, _, err := b.reachable(ctx, a)
 	if err != nil {
 		return err
 	}
+	defer ca.Close()
 	if err := a.SetKey(key, b.now()); err != nil {
 		return badRequest("account_key cannot be used: %w", err)
 	}
 	a.KeyKind = keys.KindOf(key.Public())
-	found, err := server.FindAccount(ctx, key)
+	found, err := ca.FindAccount(ctx, key)
 	if acme.IsProblem(err, acme.AccountDoesNotExist) {
 		return badRequest("account_key: the CA at %s knows no account with this key: %w", a.DirectoryURL, err)
 	}
 	if err != nil {
-		return fromCA(err, "looking up the account of account_key")
+		return fromCA(refusedHere(err), "looking up the account of account_key")
 	}
 	if found.Status != acme.StatusValid {
 		return badRequest("account_key: the account is %s at the CA and cannot be used any more", found.Status)

@@ -15,7 +15,6 @@ import (
 type rotation struct {
 	kind    keys.Kind
 	force   bool
-	from    int
 	account *account.Account
 }
 
@@ -26,7 +25,7 @@ var rotationFields = field.Set[rotation]{
 		func(r *rotation) *bool { return &r.force }).Hidden(),
 	field.Shown("name", "Name of the account", framework.TypeString, func(r *rotation) any { return r.account.Name }),
 	field.Shown("old_active_key_version", "The key version that was active before", framework.TypeInt,
-		func(r *rotation) any { return r.from }),
+		func(r *rotation) any { return r.account.ActiveVersion() - 1 }),
 	field.Shown("new_active_key_version", "The key version that is active now", framework.TypeInt,
 		func(r *rotation) any { return r.account.ActiveVersion() }),
 	field.Shown("rotated_at", "When the CA confirmed the new key", framework.TypeTime,
@@ -58,19 +57,17 @@ func (b *backend) rotateKey(ctx context.Context, req *request) (*logical.Respons
 		return nil, conflict("%w", err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	if wish.account, err = accounts.Get(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}
 	if err := idle(ctx, req.Storage, name, wish.force); err != nil {
 		return nil, err
 	}
-	wish.from = wish.account.ActiveVersion()
 	ca, err := b.keyHolder(wish.account)
 	if err != nil {
 		return nil, err
 	}
+	defer ca.Close()
 	if err := account.Rotate(ctx, wish.account, wish.kind, ca, b.saver(ctx, req.Storage), b.now()); err != nil {
 		return nil, fromCA(err, "rotating the key of ACME account "+name)
 	}

@@ -86,8 +86,6 @@ func (b *backend) revoke(ctx context.Context, req *request) (*logical.Response, 
 	default:
 		return nil, conflict("order %s is %s; only the certificate of a completed order can be revoked", o.ID, o.State.Status())
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestPatience)
-	defer cancel()
 	if err := b.revokeAtCA(ctx, req.Storage, o, why); err != nil {
 		return nil, err
 	}
@@ -108,6 +106,8 @@ func (b *backend) revokeAtCA(ctx context.Context, s logical.Storage, o *order.Or
 	if err != nil {
 		return fromCA(err, "opening the account of the order")
 	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	err = ca.Revoke(ctx, cert.DER(), why.code)
 	if acme.IsProblem(err, acme.AlreadyRevoked) {
 		return nil

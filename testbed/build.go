@@ -36,29 +36,35 @@ const pluginVersion = "v0.0.0-dev"
 // built without its many databases and auth methods (-tags minimal), which halves the time.
 var (
 	vaultPart = part{
-		name: "vault", from: "testbed", main: "./cmd/vault", flags: []string{"-tags", "minimal"},
+		name: "vault", from: "testbed", main: "./cmd/vault", flags: []string{"-trimpath", "-tags", "minimal"},
 		takes:   "about 5 minutes on 2 cores, plus the download of its modules",
 		sources: []string{"testbed/go.mod", "testbed/go.sum", "testbed/cmd/vault/main.go"},
 	}
 	pebblePart = part{
-		name: "pebble", from: "testbed", main: "github.com/letsencrypt/pebble/v2/cmd/pebble",
+		name: "pebble", from: "testbed", main: "github.com/letsencrypt/pebble/v2/cmd/pebble", flags: []string{"-trimpath"},
 		takes:   "about 20 seconds",
 		sources: []string{"testbed/go.mod", "testbed/go.sum"},
 	}
 	challtestsrvPart = part{
 		name: "pebble-challtestsrv", from: "testbed", main: "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv",
-		takes:   "a few seconds",
+		flags: []string{"-trimpath"}, takes: "a few seconds",
 		sources: []string{"testbed/go.mod", "testbed/go.sum"},
 	}
 	pluginPart = part{
-		name: PluginName, from: ".", main: "./cmd/" + PluginName, env: []string{"CGO_ENABLED=0"},
-		takes: "about a minute",
+		name: PluginName, from: ".", main: "./cmd/" + PluginName, flags: []string{"-trimpath"},
+		env: []string{"CGO_ENABLED=0"}, takes: "about a minute",
+	}
+	// The plugin under the race detector shares what "go test -race" has compiled.
+	racePart = part{
+		name: PluginName + "-race", from: ".", main: "./cmd/" + PluginName, flags: []string{"-race"},
+		env: []string{"CGO_ENABLED=1"}, takes: "about two minutes",
 	}
 )
 
 // Build makes the binaries that are missing or out of date and tells w what it does, and how far it is.
 // A vault that is installed already, and recent enough, is used in place of a built one; the environment
-// variable TESTBED_VAULT names one explicitly. Programs that build at the same time take turns.
+// variable TESTBED_VAULT names one explicitly. With TESTBED_RACE set the plugin is built with the race
+// detector in it (see [Vault.Races]). Programs that build at the same time take turns.
 func Build(ctx context.Context, w io.Writer) (Binaries, error) {
 	b, err := newBuilder(w)
 	if err != nil {
@@ -69,7 +75,11 @@ func Build(ctx context.Context, w io.Writer) (Binaries, error) {
 	if err != nil {
 		return Binaries{}, err
 	}
-	for _, p := range []part{pebblePart, challtestsrvPart, pluginPart} {
+	plugin := pluginPart
+	if os.Getenv("TESTBED_RACE") != "" {
+		plugin = racePart
+	}
+	for _, p := range []part{pebblePart, challtestsrvPart, plugin} {
 		if err := b.make(ctx, p); err != nil {
 			return Binaries{}, err
 		}
@@ -78,7 +88,7 @@ func Build(ctx context.Context, w io.Writer) (Binaries, error) {
 		Vault:        vault,
 		Pebble:       b.path(pebblePart),
 		Challtestsrv: b.path(challtestsrvPart),
-		Plugin:       b.path(pluginPart),
+		Plugin:       b.path(plugin),
 	}, nil
 }
 
@@ -137,10 +147,10 @@ func (b *builder) make(ctx context.Context, p part) error {
 
 func (b *builder) compile(ctx context.Context, p part, to string) error {
 	ldflags := "-s -w"
-	if p.name == PluginName {
+	if p.from == "." {
 		ldflags += " -X " + PluginName + ".Version=" + pluginVersion
 	}
-	args := []string{"build", "-v", "-trimpath", "-ldflags", ldflags, "-o", to}
+	args := []string{"build", "-v", "-ldflags", ldflags, "-o", to}
 	cmd := exec.CommandContext(ctx, "go", append(append(args, p.flags...), p.main)...)
 	cmd.Dir = filepath.Join(b.root, p.from)
 	cmd.Env = append(os.Environ(), p.env...)

@@ -35,7 +35,7 @@ func (b *builder) vault(ctx context.Context) (string, error) {
 	return b.path(vaultPart), b.make(ctx, vaultPart)
 }
 
-var versionLine = regexp.MustCompile(`^Vault v(\d+)\.(\d+)\.\d+\S*`)
+var versionLine = regexp.MustCompile(`^Vault v(\d+)\.(\d+)\.\d+[\w.+-]*`)
 
 // vaultVersion asks a vault binary for its version, as in "Vault v1.21.2".
 func vaultVersion(ctx context.Context, binary string) (string, error) {

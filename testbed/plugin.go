@@ -63,6 +63,20 @@ func (v *Vault) PluginPIDs() []int {
 	return pids
 }
 
+// Races are the data races that were seen in the plugin, if it was built to look for them (see [Build]).
+func (v *Vault) Races() ([]string, error) {
+	files, _ := filepath.Glob(v.racePath() + ".*") // the pattern is well-formed
+	var reports []string
+	for _, file := range files {
+		report, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, string(report))
+	}
+	return reports, nil
+}
+
 // parent is the parent's process id, the fourth field of stat; the second is the program's name in
 // brackets, which may itself hold spaces and brackets.
 func parent(dir string) int {

@@ -86,6 +86,9 @@ func (p *Process) reap() {
 // PID is the process id, which is also the id of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// LogPath is the file with everything that the process printed.
+func (p *Process) LogPath() string { return p.logPath }
+
 // Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.done }
 

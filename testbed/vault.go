@@ -41,7 +41,8 @@ type Vault struct {
 	UnsealKey string // base64
 	WorkDir   string // where its command line runs: files given as @file are found there
 
-	process *Process // the current one; Restart starts another
+	process *Process        // the current one; Restart starts another
+	life    context.Context // of StartVault: every process of this server ends with it
 	options VaultOptions
 	home    string // where its command line keeps files
 	port    int
@@ -54,6 +55,7 @@ func StartVault(ctx context.Context, o VaultOptions) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.life = ctx
 	if err := v.launch(ctx); err != nil {
 		return nil, err
 	}
@@ -91,6 +93,8 @@ func (v *Vault) PluginDir() string { return filepath.Join(v.options.Dir, "plugin
 // LogPath is the file with the server's log, which holds what its plugins log too.
 func (v *Vault) LogPath() string { return filepath.Join(v.options.Dir, "vault.log") }
 
+// racePath is where the race detector writes, with the process id added.
+func (v *Vault) racePath() string   { return filepath.Join(v.options.Dir, "race") }
 func (v *Vault) storageDir() string { return filepath.Join(v.options.Dir, "storage") }
 func (v *Vault) configPath() string { return filepath.Join(v.options.Dir, "vault.json") }
 
@@ -124,9 +128,9 @@ func orDefault[T comparable](value, otherwise T) T {
 
 // launch starts the process and waits until it answers, sealed.
 func (v *Vault) launch(ctx context.Context) error {
-	process, err := start(ctx, launch{
+	process, err := start(v.life, launch{
 		name: "vault", path: v.options.Binary, args: []string{"server", "-config", v.configPath()},
-		env: append([]string{"HOME=" + v.home}, v.options.Env...), log: v.LogPath(),
+		env: append([]string{"HOME=" + v.home, "GORACE=log_path=" + v.racePath()}, v.options.Env...), log: v.LogPath(),
 	})
 	if err != nil {
 		return err
@@ -180,7 +184,8 @@ func (v *Vault) Seal(ctx context.Context) error {
 }
 
 // Restart starts the server again on the same storage and port, and unseals it. It stops the server first,
-// unless that has ended already (see Kill). In-memory storage does not survive it.
+// unless that has ended already (see Kill). In-memory storage does not survive it. ctx bounds the wait; the
+// server lives as long as the context of StartVault.
 func (v *Vault) Restart(ctx context.Context) error {
 	v.Stop()
 	if err := v.launch(ctx); err != nil {

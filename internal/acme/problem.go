@@ -97,6 +97,10 @@ func (u *Unreachable) Error() string { return u.Doing + ": " + u.Err.Error() }
 // Unwrap gives the cause, so that context errors can be told.
 func (u *Unreachable) Unwrap() error { return u.Err }
 
+// ErrViolation is wrapped by the error about an answer that breaks RFC 8555 in
+// a way which asking again does not mend.
+var ErrViolation = errors.New("the CA does not keep to RFC 8555")
+
 // IsProblem tells whether err is, or wraps, a refusal with one of the types.
 func IsProblem(err error, types ...string) bool {
 	p, ok := errors.AsType[*Problem](err)

@@ -194,5 +194,5 @@ func aboutOf(wire lego.Directory) acme.Directory {
 
 // missing is the error for an optional resource that the CA does not offer.
 func missing(name string) error {
-	return fmt.Errorf("the CA does not offer %s: its directory has no such URL (RFC 8555 §7.1.1)", name)
+	return fmt.Errorf("%w (§7.1.1): it does not offer %s", acme.ErrViolation, name)
 }

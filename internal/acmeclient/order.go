@@ -3,7 +3,6 @@ package acmeclient
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -17,7 +16,7 @@ import (
 
 // ErrIdentifiersChanged is a CA's answer to newOrder for other identifiers than
 // those that were asked for. The certificate could not be for the right ones.
-var ErrIdentifiersChanged = errors.New("the CA changed the set of identifiers")
+var ErrIdentifiersChanged = fmt.Errorf("%w (§7.4): it changed the set of identifiers", acme.ErrViolation)
 
 // maxItems bounds the lists of an order. Each authorization costs a request.
 const maxItems = 1000
@@ -48,7 +47,7 @@ func (c *Client) NewOrder(ctx context.Context, wish acme.NewOrder) (acme.Order, 
 		return acme.Order{}, err
 	}
 	if order.URL, err = a.location("order"); err != nil {
-		return acme.Order{}, err
+		return acme.Order{}, fmt.Errorf("%w (§7.4): %w", acme.ErrViolation, err)
 	}
 	if !sameIdentifiers(wish.Identifiers, order.Identifiers) {
 		return acme.Order{}, fmt.Errorf("%w of the order %s from %v to %s", ErrIdentifiersChanged, order.URL,

@@ -29,18 +29,17 @@ func TestIdentifierSet(t *testing.T) {
 		asked, answered list
 		same            bool
 	}{
-		"the same":                       {list{dns("a.example")}, list{dns("a.example")}, true},
-		"in another order":               {list{dns("a.example"), dns("b.example")}, list{dns("b.example"), dns("a.example")}, true},
-		"in another case":                {list{dns("a.EXAMPLE")}, list{dns("A.example")}, true},
-		"without the repetition":         {list{dns("a.example"), dns("A.example")}, list{dns("a.example")}, true},
-		"an address, spelt canonically":  {list{ip("2001:DB8:0::1")}, list{ip("2001:db8::1")}, true},
-		"one fewer":                      {list{dns("a.example"), dns("b.example")}, list{dns("a.example")}, false},
-		"one more":                       {list{dns("a.example")}, list{dns("a.example"), dns("www.a.example")}, false},
-		"another one":                    {list{dns("a.example")}, list{dns("b.example")}, false},
-		"none":                           {list{dns("a.example")}, list{}, false},
-		"without the star":               {list{dns("*.a.example")}, list{dns("a.example")}, false},
-		"an address turned into a name":  {list{ip("192.0.2.1")}, list{dns("192.0.2.1")}, false},
-		"a name that looks like another": {list{dns("a.example")}, list{dns("a.example\u200b")}, true}, // cleaned
+		"the same":                      {list{dns("a.example")}, list{dns("a.example")}, true},
+		"in another order":              {list{dns("a.example"), dns("b.example")}, list{dns("b.example"), dns("a.example")}, true},
+		"in another case":               {list{dns("a.EXAMPLE")}, list{dns("A.example")}, true},
+		"without the repetition":        {list{dns("a.example"), dns("A.example")}, list{dns("a.example")}, true},
+		"an address, spelt canonically": {list{ip("2001:DB8:0::1")}, list{ip("2001:db8::1")}, true},
+		"one fewer":                     {list{dns("a.example"), dns("b.example")}, list{dns("a.example")}, false},
+		"one more":                      {list{dns("a.example")}, list{dns("a.example"), dns("www.a.example")}, false},
+		"another one":                   {list{dns("a.example")}, list{dns("b.example")}, false},
+		"none":                          {list{dns("a.example")}, list{}, false},
+		"without the star":              {list{dns("*.a.example")}, list{dns("a.example")}, false},
+		"an address turned into a name": {list{ip("192.0.2.1")}, list{dns("192.0.2.1")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

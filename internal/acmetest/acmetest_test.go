@@ -73,7 +73,7 @@ func TestEnvironmentIsPutBack(t *testing.T) {
 	before := os.Environ()
 	Pebble(t, RejectNonces(50), AlwaysValid(), ReuseAuthorizations(100))
 	if after := os.Environ(); !slices.Equal(slices.Sorted(slices.Values(before)), slices.Sorted(slices.Values(after))) {
-		t.Errorf("before %q, after %q", before, after)
+		t.Errorf("there were %d variables before and there are %d after, or one has changed", len(before), len(after))
 	}
 }
 

@@ -74,15 +74,15 @@ func CheckCertificate(chain [][]byte, csr []byte, identifiers []acme.Identifier,
 	return cert, nil
 }
 
+// namesAll tells whether each identifier is a subject alternative name: a
+// wildcard that covers a name does not name it.
 func namesAll(leaf *x509.Certificate, identifiers []acme.Identifier) bool {
 	for _, id := range identifiers {
+		named := slices.ContainsFunc(leaf.DNSNames, func(name string) bool { return strings.EqualFold(name, id.Value) })
 		if id.Type == acme.IP {
-			if !slices.ContainsFunc(leaf.IPAddresses, func(ip net.IP) bool { return ip.String() == id.Value }) {
-				return false
-			}
-			continue
+			named = slices.ContainsFunc(leaf.IPAddresses, net.ParseIP(id.Value).Equal)
 		}
-		if !slices.ContainsFunc(leaf.DNSNames, func(name string) bool { return strings.EqualFold(name, id.Value) }) {
+		if !named {
 			return false
 		}
 	}
@@ -105,9 +105,14 @@ func (c *Certificate) DER() []byte {
 	return block.Bytes
 }
 
-// FormatSerial writes a serial number as Vault does: the DER bytes in
-// lower-case hex, with colons.
-func FormatSerial(serial *big.Int) string { return colons(serial.Bytes()) }
+// FormatSerial writes a serial number as Vault does: its bytes, without a sign,
+// in lower-case hex with colons.
+func FormatSerial(serial *big.Int) string {
+	if serial.Sign() == 0 {
+		return "00" // has no bytes; RFC 5280 §4.1.2.2 wants it handled
+	}
+	return colons(serial.Bytes())
+}
 
 // ErrSerial is the error about a text that is no serial number.
 var ErrSerial = errors.New("is not a serial number: expected hex digits, with colons, hyphens or nothing between the bytes")
@@ -118,8 +123,16 @@ const longestSerial = 40
 
 // ParseSerial accepts a serial number in hex with colons, hyphens or nothing
 // between the bytes, in either case, and gives the form of [FormatSerial].
+// Zeros in front, which other programs write or leave out, make no difference.
 func ParseSerial(text string) (string, error) {
-	digits := strings.NewReplacer(":", "", "-", "").Replace(text)
+	digits := text
+	if strings.ContainsAny(text, ":-") {
+		bytes := strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == '-' })
+		digits = strings.Join(bytes, "")
+		if len(text) != 3*len(bytes)-1 || slices.ContainsFunc(bytes, func(b string) bool { return len(b) != 2 }) {
+			return "", fmt.Errorf("%.100q %w", text, ErrSerial)
+		}
+	}
 	if len(digits)%2 == 1 {
 		digits = "0" + digits
 	}
@@ -127,7 +140,7 @@ func ParseSerial(text string) (string, error) {
 	if err != nil || len(raw) == 0 || len(raw) > longestSerial {
 		return "", fmt.Errorf("%.100q %w", text, ErrSerial)
 	}
-	return colons(new(big.Int).SetBytes(raw).Bytes()), nil
+	return FormatSerial(new(big.Int).SetBytes(raw)), nil
 }
 
 func colons(raw []byte) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -24,7 +25,10 @@ var (
 // Until the CA has been told, the choice for an identifier may be changed;
 // reporting the same again changes nothing.
 func (o *Order) Fulfill(value string, t acme.ChallengeType) error {
-	a, _, err := o.Find(value, t)
+	if o.State == StateNew || o.State == StateSubmitted {
+		return o.notAwaiting()
+	}
+	a, c, err := o.Find(value, t)
 	if err != nil {
 		return err
 	}
@@ -32,12 +36,18 @@ func (o *Order) Fulfill(value string, t acme.ChallengeType) error {
 	case o.State != StateAwaiting && a.Fulfilled == t:
 		return nil
 	case o.State != StateAwaiting:
-		return fmt.Errorf("%w: it is %s", ErrNotAwaiting, o.State.Status())
+		return o.notAwaiting()
 	case a.Status != acme.StatusPending:
 		return fmt.Errorf("%q %w: it is %s", o.Label(a), ErrNotPending, a.Status)
+	case !open(c):
+		return fmt.Errorf("%q %w by %s: that challenge is %s", o.Label(a), ErrNotPending, t, c.Status)
 	}
 	a.Fulfilled = t
 	return nil
+}
+
+func (o *Order) notAwaiting() error {
+	return fmt.Errorf("%w: it is %s", ErrNotAwaiting, o.State.Status())
 }
 
 // Find gives the challenge of a type for an identifier in canonical form.
@@ -50,30 +60,33 @@ func (o *Order) Find(value string, t acme.ChallengeType) (*Authorization, *acme.
 		return nil, nil, fmt.Errorf("%q %w; it allows %v", t, ErrNotAllowed, o.Allowed)
 	}
 	c := a.Challenge(t)
-	if c == nil {
+	if c == nil || !complete(c) {
 		return nil, nil, fmt.Errorf("%q %w for %q", t, ErrNotOffered, o.Label(a))
 	}
 	return a, c, nil
 }
 
-// unreported lists the identifiers for which nobody has reported a challenge.
+// unreported lists the identifiers that wait for somebody to report a challenge.
 func (o *Order) unreported() []string {
 	var out []string
 	for i := range o.Authorizations {
-		if a := &o.Authorizations[i]; a.open() && a.Fulfilled == "" && a.Proof == nil {
+		if a := &o.Authorizations[i]; a.unreported() && a.Proof == nil {
 			out = append(out, o.Label(a))
 		}
 	}
 	return out
 }
 
+// untilDeadline is a pause that ends with the order's time.
+const untilDeadline = time.Duration(math.MaxInt64)
+
 // awaitFulfillment waits until every identifier has been reported: an order is
 // never handed to the CA half done, because one failed validation spoils it
 // for good (RFC 8555 §7.1.6). The report wakes the order, so that waiting
 // costs nothing.
-func awaitFulfillment(_ context.Context, env Env, o *Order) (move, error) {
+func awaitFulfillment(_ context.Context, _ Env, o *Order) (move, error) {
 	if len(o.unreported()) > 0 {
-		return o.stay(o.Deadline.Sub(env.Now()) + time.Second)
+		return o.stay(untilDeadline)
 	}
 	for i := range o.Authorizations {
 		if o.Authorizations[i].automatic() {
@@ -83,41 +96,52 @@ func awaitFulfillment(_ context.Context, env Env, o *Order) (move, error) {
 	return moveTo(StateNotifying)
 }
 
-// answer tells the CA that the challenges are in place (RFC 8555 §7.5.1). A CA
-// may refuse to be told twice (Pebble does), which is how a repeat after a
-// crash ends: so a refusal is believed only if the challenge is still pending.
+// answer tells the CA that the challenges are in place (RFC 8555 §7.5.1).
 func answer(ctx context.Context, env Env, o *Order) (move, error) {
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
-		if a.Status != acme.StatusPending || a.Fulfilled == "" {
+		if o.Tries > 0 && a.untold() {
+			if err := a.read(ctx, env); err != nil { // the answer may have arrived
+				return move{}, err
+			}
+		}
+		if !a.untold() {
 			continue
 		}
-		c := a.Challenge(a.Fulfilled)
-		if c == nil || c.Status != acme.StatusPending {
-			continue
-		}
-		if err := a.answer(ctx, env, c); err != nil {
-			return move{}, fmt.Errorf("telling the CA that %s is in place for %q: %w", c.Type, o.Label(a), err)
+		if err := a.answer(ctx, env); err != nil {
+			return move{}, fmt.Errorf("telling the CA that %s is in place for %q: %w", a.Fulfilled, o.Label(a), err)
 		}
 	}
 	return moveTo(StateProcessing)
 }
 
-func (a *Authorization) answer(ctx context.Context, env Env, c *acme.Challenge) error {
-	err := env.CA.Answer(ctx, c.URL)
-	if err == nil {
+// untold tells that the CA has yet to hear of the challenge that was reported.
+func (a *Authorization) untold() bool {
+	if a.Status != acme.StatusPending {
+		return false
+	}
+	c := a.Challenge(a.Fulfilled)
+	return c != nil && c.Status == acme.StatusPending
+}
+
+// answer answers one challenge. A CA may refuse to be told twice (Pebble does),
+// which is how a repeat after a crash ends: so a refusal is believed only if
+// the challenge is still pending.
+func (a *Authorization) answer(ctx context.Context, env Env) error {
+	c := a.Challenge(a.Fulfilled)
+	refusal := env.CA.Answer(ctx, c.URL)
+	if refusal == nil {
 		c.Status = acme.StatusProcessing
 		return nil
 	}
-	if !final(err) {
-		return err
+	if !final(refusal) {
+		return refusal
 	}
-	if a.read(ctx, env) != nil {
-		return err
+	if err := a.read(ctx, env); err != nil {
+		return fmt.Errorf("%w (after the CA had said: %v)", err, refusal)
 	}
-	now := a.Challenge(a.Fulfilled)
-	if a.Status == acme.StatusPending && now != nil && now.Status == acme.StatusPending {
-		return err
+	if a.untold() {
+		return refusal
 	}
 	return nil
 }
@@ -126,25 +150,36 @@ func (a *Authorization) answer(ctx context.Context, env Env, c *acme.Challenge) 
 // made up its mind (RFC 8555 §7.1.6): one request however many names. The
 // challenges are never posted again: that would ask for a retry (§8.2).
 func awaitValidation(ctx context.Context, env Env, o *Order) (move, error) {
-	at, err := env.CA.Order(ctx, o.URL)
+	at, err := o.look(ctx, env)
 	if err != nil {
-		return move{}, fmt.Errorf("reading the order: %w", err)
+		return move{}, err
 	}
-	o.learn(at)
 	switch at.Status {
 	case acme.StatusPending:
+		if o.replaced(at.Authorizations) {
+			return move{}, fmt.Errorf("%w: %w", ErrAuthorizationsChanged, ErrRefused)
+		}
 		return o.stay(poll(o.Tries, at.RetryAfter))
 	case acme.StatusReady:
 		o.proven()
 		return moveTo(StateKeying)
 	case acme.StatusProcessing, acme.StatusValid:
 		o.proven()
-		return moveTo(StateCollecting)
+		return o.toCollect(at, env.Now())
 	}
 	return o.unusable(ctx, env, at)
 }
 
-// learn takes over what a read of the order may add.
+// look reads the order and takes over the URLs that a later answer may add.
+func (o *Order) look(ctx context.Context, env Env) (acme.Order, error) {
+	at, err := env.CA.Order(ctx, o.URL)
+	if err != nil {
+		return acme.Order{}, during("reading the order", err)
+	}
+	o.learn(at)
+	return at, nil
+}
+
 func (o *Order) learn(at acme.Order) {
 	if at.Certificate != "" {
 		o.CertificateURL = at.Certificate
@@ -152,6 +187,16 @@ func (o *Order) learn(at acme.Order) {
 	if at.Finalize != "" {
 		o.FinalizeURL = at.Finalize
 	}
+}
+
+// replaced tells that a pending order wants other proofs than those that were
+// given. An answer that leaves them out says nothing.
+func (o *Order) replaced(urls []string) bool {
+	known := make([]string, len(o.Authorizations))
+	for i := range o.Authorizations {
+		known[i] = o.Authorizations[i].URL
+	}
+	return len(urls) > 0 && !sameSet(urls, known)
 }
 
 // proven notes that every authorization has become valid, which is what ready

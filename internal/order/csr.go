@@ -1,6 +1,7 @@
 package order
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,6 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 )
@@ -33,13 +37,20 @@ const longestCN = 64
 // alternative names (RFC 8555 §7.4). A name that cannot be a common name (too
 // long, an IP address) is left out there instead of failing the order.
 func MakeCSR(key crypto.Signer, identifiers []acme.Identifier, p Population) ([]byte, error) {
+	if len(identifiers) == 0 {
+		return nil, errors.New("making the CSR: there is no identifier to name in it")
+	}
 	var template x509.CertificateRequest
 	for _, id := range identifiers {
-		if id.Type == acme.IP {
-			template.IPAddresses = append(template.IPAddresses, net.ParseIP(id.Value))
+		if id.Type != acme.IP {
+			template.DNSNames = append(template.DNSNames, id.Value)
 			continue
 		}
-		template.DNSNames = append(template.DNSNames, id.Value)
+		address := net.ParseIP(id.Value)
+		if address == nil {
+			return nil, fmt.Errorf("making the CSR: %q is not an IP address", id.Value)
+		}
+		template.IPAddresses = append(template.IPAddresses, address)
 	}
 	if first := identifiers[0]; p == CNFirst && first.Type == acme.DNS && len(first.Value) <= longestCN {
 		template.Subject = pkix.Name{CommonName: first.Value}
@@ -56,28 +67,43 @@ type CSR struct {
 	DER       []byte
 	PublicKey crypto.PublicKey
 	// Names holds the DNS names as written: the subject alternative names, then
-	// the common name unless it is one of them.
+	// each common name that is none of them.
 	Names []string
 }
 
 // Reasons to refuse a CSR.
 var (
 	ErrNoCSR     = errors.New("is not a PEM certificate request; expected a block CERTIFICATE REQUEST")
+	ErrLongCSR   = errors.New("is longer than 64 KiB, which a hundred names do not take")
 	ErrSignature = errors.New("is signed with a weak algorithm; use SHA-256 or better")
-	ErrWeakKey   = errors.New("has an RSA key of fewer than 2048 bits")
+	ErrRSASize   = errors.New("has an RSA key of fewer than 2048 or more than 8192 bits")
 	ErrSANType   = errors.New("holds a subject alternative name that is not a DNS name")
+	ErrLongCN    = errors.New("has a common name of more than 64 characters (RFC 5280); leave it out, the subject alternative names are enough")
+	ErrTextCN    = errors.New("has a common name that is not a text")
 	ErrNoNames   = errors.New("names no identifier")
 	ErrExtraText = errors.New("is followed by other text; send one certificate request alone")
 )
 
+const (
+	// longestCSR is in bytes. Without a bound a caller could fill the storage.
+	longestCSR = 64 << 10
+	// The sizes of RSA keys in bits. The upper bound is for us: the time to check
+	// a signature grows with the square.
+	shortestRSA, longestRSA = 2048, 8192
+)
+
 // ParseCSR reads a PEM certificate request and refuses what no CA could certify
-// for identifiers: weak keys and signatures, and names of other types.
+// for identifiers: weak keys and signatures, and names of other types. Text
+// before the request is passed over, because openssl writes some.
 func ParseCSR(text string) (*CSR, error) {
+	if len(text) > longestCSR {
+		return nil, ErrLongCSR
+	}
 	block, rest := pem.Decode([]byte(text))
 	if block == nil || (block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST") {
 		return nil, ErrNoCSR
 	}
-	if more, _ := pem.Decode(rest); more != nil {
+	if len(bytes.TrimSpace(rest)) > 0 {
 		return nil, ErrExtraText
 	}
 	req, err := x509.ParseCertificateRequest(block.Bytes)
@@ -90,9 +116,9 @@ func ParseCSR(text string) (*CSR, error) {
 	if err := onlyDNS(req); err != nil {
 		return nil, err
 	}
-	names := namesOf(req)
-	if len(names) == 0 {
-		return nil, ErrNoNames
+	names, err := namesOf(req)
+	if err != nil {
+		return nil, err
 	}
 	return &CSR{DER: block.Bytes, PublicKey: req.PublicKey, Names: names}, nil
 }
@@ -102,8 +128,8 @@ func strong(req *x509.CertificateRequest) error {
 	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
 		return ErrSignature
 	}
-	if key, ok := req.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
-		return ErrWeakKey
+	if key, ok := req.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() < shortestRSA || key.N.BitLen() > longestRSA) {
+		return ErrRSASize
 	}
 	if err := req.CheckSignature(); err != nil {
 		return fmt.Errorf("is not signed by its own key: %w", err)
@@ -111,12 +137,13 @@ func strong(req *x509.CertificateRequest) error {
 	return nil
 }
 
-// Tags of GeneralName (RFC 5280 §4.2.1.6).
-const (
-	tagDNSName = 2
+var (
+	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidCommonName     = asn1.ObjectIdentifier{2, 5, 4, 3}
 )
 
-var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+// tagDNSName is the tag of a dNSName in a GeneralName (RFC 5280 §4.2.1.6).
+const tagDNSName = 2
 
 // onlyDNS looks at the raw extension, because crypto/x509 passes over the types
 // of names that it has no field for.
@@ -146,10 +173,26 @@ func sanType(tag int) string {
 	return fmt.Sprintf("%d", tag)
 }
 
-func namesOf(req *x509.CertificateRequest) []string {
-	names := append([]string(nil), req.DNSNames...)
-	if cn := req.Subject.CommonName; cn != "" {
-		names = append(names, cn)
+// namesOf collects every name that a CA might certify. A subject may hold any
+// number of common names, of which crypto/x509 shows the last.
+func namesOf(req *x509.CertificateRequest) ([]string, error) {
+	names := slices.Clone(req.DNSNames)
+	for _, attribute := range req.Subject.Names {
+		if !attribute.Type.Equal(oidCommonName) {
+			continue
+		}
+		cn, ok := attribute.Value.(string)
+		switch {
+		case !ok:
+			return nil, ErrTextCN
+		case utf8.RuneCountInString(cn) > longestCN:
+			return nil, ErrLongCN
+		case cn != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, cn) }):
+			names = append(names, cn)
+		}
 	}
-	return names
+	if len(names) == 0 {
+		return nil, ErrNoNames
+	}
+	return names, nil
 }

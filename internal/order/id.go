@@ -29,7 +29,7 @@ func NewID() (ID, error) {
 // part of storage keys.
 func ParseID(text string) (ID, error) {
 	id, err := uuid.Parse(text)
-	if err != nil || id.Version() != 7 || id.String() != text {
+	if err != nil || id.Version() != 7 || id.Variant() != uuid.RFC4122 || id.String() != text {
 		return "", fmt.Errorf("%.64q %w", text, ErrID)
 	}
 	return ID(text), nil

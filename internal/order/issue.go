@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
@@ -15,11 +16,9 @@ import (
 // and a certificate without its key is lost.
 func makeRequest(ctx context.Context, env Env, o *Order) (move, error) {
 	if o.RequestCSR != "" {
-		csr, err := ParseCSR(o.RequestCSR)
-		if err != nil {
-			return move{}, fmt.Errorf("reading the stored CSR: %w: %w", err, ErrRefused)
+		if err := o.useRequestCSR(env.Now()); err != nil {
+			return move{}, err
 		}
-		o.CSR = csr.DER
 		return moveTo(StateFinalizing)
 	}
 	key, err := o.key(ctx, env)
@@ -30,10 +29,31 @@ func makeRequest(ctx context.Context, env Env, o *Order) (move, error) {
 	if o.WithoutCN {
 		population = SANsOnly
 	}
-	if o.CSR, err = MakeCSR(key, o.identifiers(), population); err != nil {
-		return move{}, err
+	csr, err := MakeCSR(key, o.identifiers(), population)
+	if err != nil {
+		return move{}, fmt.Errorf("%w: %w", err, ErrRefused)
 	}
+	o.setCSR(csr, env.Now())
 	return moveTo(StateFinalizing)
+}
+
+func (o *Order) useRequestCSR(now time.Time) error {
+	csr, err := ParseCSR(o.RequestCSR)
+	if err != nil {
+		return fmt.Errorf("reading the stored CSR: %w: %w", err, ErrRefused)
+	}
+	o.setCSR(csr.DER, now)
+	return nil
+}
+
+// setCSR notes what is about to be sent. From the first CSR on a certificate
+// may come, so the order gets the time for it once; a CA that keeps sending the
+// order back gets no more.
+func (o *Order) setCSR(der []byte, now time.Time) {
+	if late := now.Add(graceAfterCSR); len(o.CSR) == 0 && late.After(o.Deadline) {
+		o.Deadline = late
+	}
+	o.CSR = der
 }
 
 // key gives the order's private key; a key that was stored before a crash is
@@ -44,7 +64,7 @@ func (o *Order) key(ctx context.Context, env Env) (crypto.Signer, error) {
 		return key, err
 	}
 	if key, err = keys.Generate(o.KeyKind); err != nil {
-		return nil, fmt.Errorf("making the key: %w", err)
+		return nil, fmt.Errorf("making the key: %w: %w", err, ErrRefused)
 	}
 	if err := env.Safe.KeepKey(ctx, o.ID, key); err != nil {
 		return nil, err
@@ -57,22 +77,23 @@ func (o *Order) key(ctx context.Context, env Env) (crypto.Signer, error) {
 // read first; after a refusal it is read too, because a CA refuses a CSR that
 // it has.
 func finalize(ctx context.Context, env Env, o *Order) (move, error) {
-	if late := env.Now().Add(graceAfterCSR); late.After(o.Deadline) {
-		o.Deadline = late
-	}
-	if o.Tries > 0 {
-		at, err := env.CA.Order(ctx, o.URL)
+	if o.Tries > 0 || o.Setbacks > 0 || o.FinalizeURL == "" {
+		at, err := o.look(ctx, env)
 		if err != nil {
-			return move{}, fmt.Errorf("reading the order: %w", err)
+			return move{}, err
 		}
 		if at.Status != acme.StatusReady {
 			return o.afterCSR(ctx, env, at)
 		}
 	}
+	if o.FinalizeURL == "" {
+		return move{}, fmt.Errorf("the CA names no URL for the CSR: %w", ErrRefused)
+	}
 	at, err := env.CA.Finalize(ctx, o.FinalizeURL, o.CSR)
 	if err != nil {
-		return o.notFinalized(ctx, env, fmt.Errorf("sending the CSR: %w", err))
+		return o.notFinalized(ctx, env, during("sending the CSR", err))
 	}
+	o.learn(at)
 	return o.afterCSR(ctx, env, at)
 }
 
@@ -82,12 +103,18 @@ func (o *Order) notFinalized(ctx context.Context, env Env, refusal error) (move,
 	if !final(refusal) {
 		return move{}, refusal
 	}
-	at, err := env.CA.Order(ctx, o.URL)
-	if err != nil || at.Status == acme.StatusPending {
-		return move{}, refusal
+	at, err := o.look(ctx, env)
+	if err != nil {
+		return move{}, fmt.Errorf("%w (after %v)", err, refusal)
 	}
-	if at.Status == acme.StatusReady {
+	early := acme.IsProblem(refusal, acme.OrderNotReady)
+	switch {
+	case at.Status == acme.StatusReady && early:
+		return o.stayBecause(refusal.Error(), backoff(o.Tries+1, env.Jitter()))
+	case at.Status == acme.StatusReady:
 		return o.amend(refusal)
+	case at.Status == acme.StatusPending && !early:
+		return move{}, refusal
 	}
 	return o.afterCSR(ctx, env, at)
 }
@@ -97,35 +124,77 @@ func (o *Order) notFinalized(ctx context.Context, env Env, refusal error) (move,
 func (o *Order) amend(refusal error) (move, error) {
 	if acme.IsProblem(refusal, acme.BadCSR) && o.RequestCSR == "" && o.Population == CNFirst && !o.WithoutCN {
 		o.WithoutCN = true
-		return moveTo(StateKeying)
+		return move{to: StateKeying, because: "trying again without a common name after " + refusal.Error()}, nil
 	}
 	return move{}, refusal
 }
 
 // afterCSR goes by the status of an order that has had its CSR.
 func (o *Order) afterCSR(ctx context.Context, env Env, at acme.Order) (move, error) {
-	o.learn(at)
 	switch at.Status {
 	case acme.StatusProcessing, acme.StatusValid:
-		return moveTo(StateCollecting)
+		return o.toCollect(at, env.Now())
 	case acme.StatusReady:
-		return o.stay(poll(o.Tries, at.RetryAfter))
+		return o.stay(max(backoff(o.Tries+1, env.Jitter()), at.RetryAfter))
 	case acme.StatusPending:
 		return moveTo(StateProcessing)
 	}
 	return o.unusable(ctx, env, at)
 }
 
+// toCollect goes on to the certificate of an order that the CA has a CSR for.
+// If none was sent from here, only the caller's own can be the one; that it is
+// shows when the certificate is checked.
+func (o *Order) toCollect(at acme.Order, now time.Time) (move, error) {
+	o.learn(at)
+	if len(o.CSR) > 0 {
+		return moveTo(StateCollecting)
+	}
+	if o.RequestCSR == "" {
+		return move{}, fmt.Errorf("the order is %s at the CA already: %w: %w", at.Status, ErrForeignKey, ErrRefused)
+	}
+	if err := o.useRequestCSR(now); err != nil {
+		return move{}, err
+	}
+	return moveTo(StateCollecting)
+}
+
 // collect waits for the certificate, and hands it over once it has been proved
 // to be the one that was asked for. A CA may take hours (RFC 8555 §7.4:
-// processing), and may refuse a download that it is not ready for.
+// processing).
 func collect(ctx context.Context, env Env, o *Order) (move, error) {
-	if o.CertificateURL == "" {
-		return o.awaitIssuance(ctx, env)
+	if o.CertificateURL != "" {
+		return o.download(ctx, env)
 	}
-	chain, err := env.CA.Certificate(ctx, o.CertificateURL)
+	at, err := o.look(ctx, env)
 	if err != nil {
-		return move{}, later(fmt.Errorf("downloading the certificate: %w", err))
+		return move{}, err
+	}
+	switch at.Status {
+	case acme.StatusProcessing, acme.StatusPending:
+		return o.stay(poll(o.Tries, at.RetryAfter))
+	case acme.StatusValid:
+		if o.CertificateURL != "" {
+			return o.download(ctx, env)
+		}
+		return o.stayBecause("the order is valid but names no certificate yet", poll(o.Tries, at.RetryAfter))
+	case acme.StatusReady:
+		return moveTo(StateFinalizing)
+	}
+	return o.unusable(ctx, env, at)
+}
+
+// download fetches, checks and stores the certificate. A refusal is not the
+// last word (some CAs name a certificate before it can be had), and neither is
+// an answer without one: the certificate exists and has been counted, giving it
+// up gains nothing.
+func (o *Order) download(ctx context.Context, env Env) (move, error) {
+	chain, err := env.CA.Certificate(ctx, o.CertificateURL)
+	if err == nil && len(chain) == 0 {
+		err = ErrNoChain
+	}
+	if err != nil {
+		return move{}, notYet{during("downloading the certificate", err)}
 	}
 	cert, err := CheckCertificate(chain, o.CSR, o.identifiers(), env.Now())
 	if err != nil {
@@ -136,30 +205,4 @@ func collect(ctx context.Context, env Env, o *Order) (move, error) {
 		return move{}, err
 	}
 	return moveTo(StateCompleted)
-}
-
-// later makes a refusal into something that is tried again until the deadline:
-// the certificate exists and has been counted, giving it up gains nothing.
-func later(err error) error {
-	return &acme.Unreachable{Doing: "waiting for the CA", Err: errors.New(err.Error())}
-}
-
-func (o *Order) awaitIssuance(ctx context.Context, env Env) (move, error) {
-	at, err := env.CA.Order(ctx, o.URL)
-	if err != nil {
-		return move{}, fmt.Errorf("reading the order: %w", err)
-	}
-	o.learn(at)
-	switch at.Status {
-	case acme.StatusProcessing:
-		return o.stay(poll(o.Tries, at.RetryAfter))
-	case acme.StatusValid:
-		if o.CertificateURL == "" {
-			return move{}, fmt.Errorf("the order is valid but names no certificate: %w", ErrRefused)
-		}
-		return o.stay(0)
-	case acme.StatusReady:
-		return moveTo(StateFinalizing)
-	}
-	return o.unusable(ctx, env, at)
 }

@@ -127,11 +127,12 @@ func (s State) LegacyStatus() string { return strings.ReplaceAll(s.Status(), "-"
 // how long to stay.
 type step func(ctx context.Context, env Env, o *Order) (move, error)
 
-// move is what a step decided: the next state, or the same and a pause.
+// move is what a step decided: the next state, or the same, and when its step
+// is due.
 type move struct {
 	to    State
 	after time.Duration
-	// because is shown as the last error while the order stays.
+	// because is shown as the last error until the next step.
 	because string
 }
 
@@ -142,13 +143,19 @@ func (o *Order) stay(after time.Duration) (move, error) {
 	return move{to: o.State, after: after}, nil
 }
 
+// stayBecause is stay with a reason that people should see.
+func (o *Order) stayBecause(why string, after time.Duration) (move, error) {
+	return move{to: o.State, after: after, because: why}, nil
+}
+
 // ErrRefused is wrapped by the error of a step after which trying again is
 // useless, where it is not a refusal of the CA's (an *acme.Problem) anyway.
 var ErrRefused = errors.New("refused")
 
 // Advance takes one step. It neither sleeps nor stores: the caller stores the
-// order and comes back at o.Due. It returns false, and leaves the order alone,
-// when ctx ended meanwhile or the state is final.
+// order and comes back at o.Due. It returns false when there is nothing to
+// store: the state is final, or ctx ended meanwhile. In the latter case o may
+// hold half a step and must be thrown away.
 //
 // Refusal, retry, patience and expiry are decided here for all steps.
 func Advance(ctx context.Context, env Env, o *Order) bool {
@@ -160,9 +167,10 @@ func Advance(ctx context.Context, env Env, o *Order) bool {
 	if at.step == nil {
 		return false
 	}
-	if now := env.Now(); now.After(o.Deadline) {
-		o.finish(StateExpired, o.expiry(), now)
-		return true
+	if env.Now().After(o.Deadline) {
+		why := o.expiry(ctx, env)
+		o.finish(StateExpired, why, env.Now())
+		return ctx.Err() == nil
 	}
 	m, err := at.step(ctx, env, o)
 	if ctx.Err() != nil {
@@ -176,63 +184,120 @@ func (o *Order) apply(at Description, m move, err error, env Env) {
 	now := env.Now()
 	o.Updated = now
 	switch {
-	case err != nil && acme.Gone(err):
+	case err != nil && o.gone(err) && o.Failures >= lagTries:
 		o.finish(StateExpired, "the CA does not know the order any more: "+err.Error(), now)
-	case err != nil && final(err):
+	case err != nil && final(err) && !o.gone(err):
 		o.finish(StateError, err.Error(), now)
 	case err != nil:
 		o.retry(err, env)
 	case m.to == o.State:
-		o.Tries++
-		o.Due, o.LastError = now.Add(m.after), m.because
+		o.Failures = 0
+		o.pause(m.after, m.because, now)
 	case !slices.Contains(at.Next, m.to):
 		o.finish(StateError, fmt.Sprintf("an order may not go from %q to %q", o.State, m.to), now)
 	default:
-		o.State, o.Tries, o.Due, o.LastError = m.to, 0, now, ""
-		if o.Final() {
-			o.Due = time.Time{}
-		}
+		o.enter(m, env)
 	}
 }
 
 // final tells a refusal from a failure that may pass. An error that is neither
 // (of storage, say) is tried again: it must not cost anybody an order.
 func final(err error) bool {
-	if errors.Is(err, ErrRefused) {
+	if errors.Is(err, ErrRefused) || errors.Is(err, acme.ErrViolation) {
 		return true
 	}
 	_, problem := errors.AsType[*acme.Problem](err)
 	return problem && !acme.Temporary(err)
 }
 
+// notYet is a refusal that is expected to pass.
+type notYet struct{ error }
+
+func (n notYet) Unwrap() error { return n.error }
+
+// gone tells that the CA has deleted the order or an authorization of it, as it
+// may once it is over (RFC 8555 §7.1.3). It is to be believed when it has been
+// said several times: right after newOrder a CA with several databases may not
+// find what it has just made.
+func (o *Order) gone(err error) bool {
+	_, soon := errors.AsType[notYet](err)
+	return !soon && o.URL != "" && acme.Gone(err) && !acme.IsProblem(err, acme.AccountDoesNotExist)
+}
+
+// during says what was being done when err came up, unless err says so itself.
+func during(what string, err error) error {
+	if _, told := errors.AsType[*acme.Unreachable](err); told {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
 func (o *Order) retry(err error, env Env) {
+	o.Failures++
+	o.pause(max(backoff(o.Failures, env.Jitter()), acme.RetryAfter(err)), err.Error(), env.Now())
+}
+
+// pause makes the order due again in the same state, at the latest when it is
+// to be given up.
+func (o *Order) pause(d time.Duration, why string, now time.Time) {
 	o.Tries++
-	o.LastError = err.Error()
-	o.Due = env.Now().Add(max(backoff(o.Tries, env.Jitter()), acme.RetryAfter(err)))
-	if o.Due.After(o.Deadline) {
-		o.Due = o.Deadline.Add(time.Second)
+	o.LastError = why
+	o.dueAfter(d, now)
+}
+
+func (o *Order) dueAfter(d time.Duration, now time.Time) {
+	o.Due = now.Add(d)
+	if last := o.Deadline.Add(time.Second); o.Due.After(last) {
+		o.Due = last
 	}
 }
 
-// Abandon ends an order that is still alive because of something outside its
-// own life: its role was deleted, say.
-func (o *Order) Abandon(why string, now time.Time) { o.finish(StateError, why, now) }
+// enter moves the order to another state. The way back waits, longer each time:
+// a CA whose answers contradict each other would otherwise be asked in circles
+// as fast as it answers.
+func (o *Order) enter(m move, env Env) {
+	back := slices.Index(States, m.to) < slices.Index(States, o.State)
+	o.State, o.LastError, o.Tries, o.Failures = m.to, m.because, 0, 0
+	if o.Final() {
+		o.Due = time.Time{}
+		return
+	}
+	if back {
+		o.Setbacks++
+		m.after = max(m.after, backoff(o.Setbacks, env.Jitter()))
+	}
+	o.dueAfter(m.after, env.Now())
+}
+
+// Abandon ends an order because of something outside its own life: its role
+// was deleted, say. An order that has ended already stays what it is.
+func (o *Order) Abandon(why string, now time.Time) {
+	if !o.Final() {
+		o.finish(StateError, why, now)
+	}
+}
 
 // MarkRevoked notes that the CA has revoked the certificate.
 func (o *Order) MarkRevoked(now time.Time) { o.finish(StateRevoked, "", now) }
 
 func (o *Order) finish(s State, why string, now time.Time) {
 	o.State, o.LastError, o.Updated = s, why, now
-	o.Tries, o.Due = 0, time.Time{}
+	o.Tries, o.Failures, o.Due = 0, 0, time.Time{}
 }
 
-func (o *Order) expiry() string {
+// expiry says why an order that ran out of time had not come further. A CA may
+// keep an order pending though a validation has failed, and only the
+// authorizations know.
+func (o *Order) expiry(ctx context.Context, env Env) string {
 	why := "not finished by " + o.Deadline.UTC().Format(time.RFC3339)
 	if o.State == StateAwaiting {
 		why += ": no challenge was reported as fulfilled for " + strings.Join(o.unreported(), ", ")
 	}
 	if o.LastError != "" {
 		why += "; last error: " + o.LastError
+	}
+	if o.State == StateProcessing {
+		why = strings.Join(append([]string{why}, o.causes(ctx, env)...), "; ")
 	}
 	return why
 }

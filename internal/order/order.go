@@ -48,6 +48,10 @@ type Order struct {
 	State       State     `json:"state"`
 	// Tries counts the steps that did not leave the present state.
 	Tries int `json:"tries,omitempty"`
+	// Failures counts those among them that failed, since the last that did not.
+	Failures int `json:"failures,omitempty"`
+	// Setbacks counts the moves back to a state that the order had left.
+	Setbacks int `json:"setbacks,omitempty"`
 	// Due is when the next step is to be taken; zero when none is.
 	Due time.Time `json:"due,omitzero"`
 	// Deadline is when the order is given up.
@@ -114,12 +118,9 @@ func (a *Authorization) Manual(t acme.ChallengeType) bool {
 	return a.Proof == nil || t != acme.DNS01
 }
 
-// open tells whether the authorization still needs a proof.
-func (a *Authorization) open() bool { return a.Status == acme.StatusPending }
-
 // automatic tells whether Vault fulfils the authorization: it can, and nobody
 // has reported another challenge.
-func (a *Authorization) automatic() bool { return a.open() && a.Fulfilled == "" && a.Proof != nil }
+func (a *Authorization) automatic() bool { return a.unreported() && a.Proof != nil }
 
 // New makes the record of an order that nobody has seen yet.
 func New(id ID, role, account string, now time.Time) *Order {
@@ -159,17 +160,36 @@ func (o *Order) Label(a *Authorization) string {
 	return a.Identifier.Value
 }
 
-// Final tells whether nothing will happen to the order by itself any more.
-func (o *Order) Final() bool { return Life[o.State].step == nil }
+// Final tells whether nothing will happen to the order by itself any more. A
+// state that is unknown is not final: the next step makes it an error.
+func (o *Order) Final() bool {
+	at, known := Life[o.State]
+	return known && at.step == nil
+}
 
-// Authorization finds the demand for an identifier, given in its canonical form.
+// Authorization finds the demand for an identifier, given in its canonical
+// form. Should a CA demand two proofs for one identifier it is the first that
+// nobody has reported, so that one after the other can be seen to.
 func (o *Order) Authorization(value string) *Authorization {
+	var found *Authorization
 	for i := range o.Authorizations {
-		if o.Authorizations[i].Identifier.Value == value {
-			return &o.Authorizations[i]
+		a := &o.Authorizations[i]
+		if a.Identifier.Value != value {
+			continue
+		}
+		if a.unreported() {
+			return a
+		}
+		if found == nil {
+			found = a
 		}
 	}
-	return nil
+	return found
+}
+
+// unreported tells that a challenge is still to be put in place.
+func (a *Authorization) unreported() bool {
+	return a.Status == acme.StatusPending && a.Fulfilled == ""
 }
 
 // Challenge finds the challenge of a type.

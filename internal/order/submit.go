@@ -2,11 +2,22 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+)
+
+// Reasons to give up an order whose CA does not keep to the protocol; each is
+// wrapped by an error that wraps [ErrRefused] too.
+var (
+	ErrIdentifiersChanged    = errors.New("the CA changed the set of identifiers (RFC 8555 §7.1.3)")
+	ErrAuthorizationsChanged = errors.New("the CA changed the set of authorizations (RFC 8555 §7.1.3)")
+	ErrForeignKey            = errors.New("the order was finalized with a key that is not ours")
 )
 
 // submit asks the CA for an order (RFC 8555 §7.4). It can only be repeated by
@@ -15,36 +26,32 @@ import (
 func submit(ctx context.Context, env Env, o *Order) (move, error) {
 	at, err := env.CA.NewOrder(ctx, acme.NewOrder{Identifiers: o.identifiers(), Profile: o.Profile})
 	if err != nil {
-		return move{}, fmt.Errorf("asking the CA for an order: %w", err)
+		return move{}, during("asking the CA for an order", err)
+	}
+	if !sameSet(values(at.Identifiers), values(o.identifiers())) {
+		return move{}, fmt.Errorf("%w: it was asked for %v and made an order for %v: %w", ErrIdentifiersChanged, o.Values(), at.Identifiers, ErrRefused)
+	}
+	if at.Status == acme.StatusProcessing && o.RequestCSR == "" {
+		return o.awaitOther("an order whose certificate is being made for another key", env)
 	}
 	if holder := env.Claim(at.URL, o.ID); holder != o.ID {
-		return move{
-			to: o.State, after: backoff(o.Tries+1, env.Jitter()),
-			because: "the CA answered with the order that it has for " + string(holder) + " already; waiting for that one to end",
-		}, nil
+		return o.awaitOther("the order that it has for "+string(holder)+" already", env)
 	}
-	o.URL, o.FinalizeURL = at.URL, at.Finalize
-	o.Authorizations = authorizationsOf(at.Authorizations)
-	o.setExpiry(at)
+	o.adopt(at, env.Now())
 	switch at.Status {
 	case acme.StatusPending:
 		return moveTo(StateSubmitted)
 	case acme.StatusReady:
 		return moveTo(StateKeying)
 	case acme.StatusProcessing, acme.StatusValid:
-		return o.adoptFinished(at)
+		return o.toCollect(at, env.Now())
 	}
 	return o.unusable(ctx, env, at)
 }
 
-// adoptFinished goes on with an order that the CA has a CSR for already. Only
-// a CSR that was stored here can be the one; collecting checks the key.
-func (o *Order) adoptFinished(at acme.Order) (move, error) {
-	if o.RequestCSR == "" {
-		return move{}, fmt.Errorf("the CA answered with an order that is %s already, for a key that is not ours: %w", at.Status, ErrRefused)
-	}
-	o.CertificateURL = at.Certificate
-	return moveTo(StateCollecting)
+// awaitOther waits until the CA answers with an order that is free.
+func (o *Order) awaitOther(with string, env Env) (move, error) {
+	return o.stayBecause("the CA answered with "+with+"; waiting for that one to end", backoff(o.Tries+1, env.Jitter()))
 }
 
 func (o *Order) identifiers() []acme.Identifier {
@@ -55,121 +62,123 @@ func (o *Order) identifiers() []acme.Identifier {
 	return out
 }
 
-func authorizationsOf(urls []string) []Authorization {
-	out := make([]Authorization, len(urls))
-	for i, url := range urls {
-		out[i].URL = url
-	}
-	return out
-}
-
-func (o *Order) setExpiry(at acme.Order) {
-	if at.Expires.IsZero() {
-		return
-	}
-	o.Expires, o.Deadline = at.Expires, at.Expires
-}
-
-// unusable turns an order that is invalid, or in a status that RFC 8555 does
-// not know, into the error that says why. The causes lie in the authorizations
-// (§7.1.6: one invalid authorization makes the order invalid).
-func (o *Order) unusable(ctx context.Context, env Env, at acme.Order) (move, error) {
-	if at.Status != acme.StatusInvalid {
-		return move{}, fmt.Errorf("the CA put the order into the status %q, which is none of RFC 8555: %w", at.Status, ErrRefused)
-	}
-	causes := o.causes(ctx, env)
-	if at.Error != nil {
-		causes = append([]string{at.Error.Error()}, causes...)
-	}
-	if len(causes) == 0 {
-		causes = []string{"the CA gave no reason"}
-	}
-	return move{}, fmt.Errorf("the CA made the order invalid: %s: %w", strings.Join(causes, "; "), ErrRefused)
-}
-
-// causes reads the authorizations for what went wrong. It says what it could
-// find out: a failure to read one is no reason to keep the others back.
-func (o *Order) causes(ctx context.Context, env Env) []string {
-	var out []string
-	for i := range o.Authorizations {
-		a := &o.Authorizations[i]
-		if err := a.read(ctx, env); err != nil {
-			continue
-		}
-		if why := o.failure(a); why != "" && !slices.Contains(out, why) {
-			out = append(out, why)
+// values lists identifiers in a form that can be compared: a server may write
+// a name, or an IPv6 address, in another way than it was asked for.
+func values(ids []acme.Identifier) []string {
+	out := make([]string, len(ids))
+	for i := range ids {
+		out[i] = strings.ToLower(ids[i].Value)
+		if address, err := netip.ParseAddr(out[i]); err == nil {
+			out[i] = address.String()
 		}
 	}
 	return out
 }
 
-// failure says why an authorization cannot become valid, "" when it can.
-func (o *Order) failure(a *Authorization) string {
-	for i := range a.Challenges {
-		if p := a.Challenges[i].Error; p != nil && a.Status != acme.StatusValid {
-			return fmt.Sprintf("%s for %q: %s", a.Challenges[i].Type, o.Label(a), p.Error())
+// sameSet compares without regard to order and repetition, of which neither
+// means anything in an order (RFC 8555 §7.1.3).
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Compact(slices.Sorted(slices.Values(a))), slices.Compact(slices.Sorted(slices.Values(b))))
+}
+
+// adopt takes over the order that the CA has made.
+func (o *Order) adopt(at acme.Order, now time.Time) {
+	o.URL, o.FinalizeURL = at.URL, at.Finalize
+	o.Expires = moment(at.Expires)
+	if term, set := o.term(o.Expires, now); set {
+		o.Deadline = term
+	}
+	o.Authorizations = nil
+	for _, url := range at.Authorizations {
+		if !slices.ContainsFunc(o.Authorizations, func(a Authorization) bool { return a.URL == url }) {
+			o.Authorizations = append(o.Authorizations, Authorization{URL: url})
 		}
 	}
-	switch a.Status {
-	case acme.StatusPending, acme.StatusValid:
-		return ""
+}
+
+// term makes a deadline of what the CA says about the end of something that is
+// alive. An end in the past only shows that the clocks disagree, and one in the
+// far future is nothing to wait for.
+func (o *Order) term(expires, now time.Time) (deadline time.Time, set bool) {
+	if !expires.After(now) {
+		return time.Time{}, false
 	}
-	return fmt.Sprintf("the authorization for %q is %s", o.Label(a), a.Status)
+	if last := o.Created.Add(longestPatience); expires.After(last) {
+		return last, true
+	}
+	return expires, true
+}
+
+// moment makes a time of the CA's fit to be stored: JSON has no year above 9999
+// and no zone beyond a day, either of which a server can send.
+func moment(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 // read fetches an authorization and takes over what the CA says of it.
 func (a *Authorization) read(ctx context.Context, env Env) error {
 	at, err := env.CA.Authorization(ctx, a.URL)
 	if err != nil {
-		return fmt.Errorf("reading an authorization: %w", err)
+		return during("reading an authorization", err)
 	}
-	a.Identifier, a.Status, a.Expires, a.Challenges = at.Requested(), at.Status, at.Expires, at.Challenges
+	a.Identifier, a.Status, a.Expires, a.Challenges = at.Requested(), at.Status, moment(at.Expires), at.Challenges
 	return nil
 }
 
 // readAuthorizations learns what the CA wants proven (RFC 8555 §7.5). Which
 // authorization is for which identifier is told by its contents alone: neither
-// their order nor their number means anything (§7.1.3).
+// their order nor their number means anything (§7.1.3). What was read before a
+// failure is not read again.
 func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
-	for i := range o.Authorizations {
-		if err := o.Authorizations[i].read(ctx, env); err != nil {
-			return move{}, err
-		}
-	}
-	open := 0
+	next := move{to: StateKeying}
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
+		if a.Status == "" {
+			if err := a.read(ctx, env); err != nil {
+				return move{}, err
+			}
+		}
 		if why := o.failure(a); why != "" {
 			return move{}, fmt.Errorf("%s: %w", why, ErrRefused)
 		}
 		if a.Status == acme.StatusValid {
 			continue
 		}
-		open++
+		next = move{to: StateAwaiting, after: untilDeadline}
 		if err := o.answerable(a); err != nil {
 			return move{}, err
 		}
-		if !a.Expires.IsZero() && a.Expires.Before(o.Deadline) {
-			o.Deadline = a.Expires
+		if term, set := o.term(a.Expires, env.Now()); set && term.Before(o.Deadline) {
+			o.Deadline = term
 		}
 		if err := o.locateProof(ctx, env, a); err != nil {
 			return move{}, err
 		}
 	}
-	if open == 0 {
-		return moveTo(StateKeying)
-	}
-	return moveTo(StateAwaiting)
+	return next, nil
 }
 
 // answerable checks that the CA offers a challenge which the role allows.
 func (o *Order) answerable(a *Authorization) error {
-	offered := make([]string, len(a.Challenges))
+	offered := []string{}
 	for i := range a.Challenges {
-		if slices.Contains(o.Allowed, a.Challenges[i].Type) {
+		c := &a.Challenges[i]
+		if slices.Contains(o.Allowed, c.Type) && complete(c) && open(c) {
 			return nil
 		}
-		offered[i] = string(a.Challenges[i].Type)
+		offered = append(offered, string(c.Type))
 	}
-	return fmt.Errorf("for %q the CA offers %s, of which the role allows none: %w", o.Label(a), strings.Join(offered, ", "), ErrRefused)
+	return fmt.Errorf("for %q the CA offers %v, of which none is allowed by the role and can be answered: %w", o.Label(a), offered, ErrRefused)
+}
+
+// complete tells that a challenge has all that it takes to answer it. A token
+// that is no base64url has not got here.
+func complete(c *acme.Challenge) bool { return c.URL != "" && c.Token != "" }
+
+// open tells that a challenge may still succeed.
+func open(c *acme.Challenge) bool {
+	return c.Status == acme.StatusPending || c.Status == acme.StatusProcessing
 }

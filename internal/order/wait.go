@@ -6,6 +6,9 @@ const (
 	// patience is how long an order is pursued when the CA sets no term: as
 	// long as Let's Encrypt's "classic" orders live.
 	patience = 7 * 24 * time.Hour
+	// longestPatience is how long an order is pursued whatever the CA says:
+	// three times as long as any CA is known to let a challenge pend.
+	longestPatience = 90 * 24 * time.Hour
 	// graceAfterCSR is how long a certificate is waited for once the CSR was
 	// sent, even past the order's expiry: it may be counted as issued already.
 	graceAfterCSR = 24 * time.Hour
@@ -15,6 +18,10 @@ const (
 
 	firstRetry   = time.Second
 	longestRetry = 10 * time.Minute
+
+	// lagTries is how many times in a row a CA may fail to find what it has
+	// made: for some seven seconds.
+	lagTries = 3
 )
 
 // poll is how long to wait before reading a resource of the CA again for the

@@ -139,8 +139,8 @@ func TestRotateKeyWaitsForOrders(t *testing.T) {
 func TestImportAndDeleteAccount(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)
-	client := &acme.Client{Key: key, DirectoryURL: shared.Pebble.DirectoryURL, HTTPClient: trusting(shared.Pebble.TrustedCA)}
-	if _, err := client.Register(t.Context(), &acme.Account{Contact: []string{"mailto:x@example.com"}}, acme.AcceptTOS); err != nil {
+	external := &acme.Client{Key: key, DirectoryURL: shared.Pebble.DirectoryURL, HTTPClient: trusting(shared.Pebble.TrustedCA)}
+	if _, err := external.Register(t.Context(), &acme.Account{Contact: []string{"mailto:x@example.com"}}, acme.AcceptTOS); err != nil {
 		t.Fatal(err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -165,7 +165,7 @@ func TestImportAndDeleteAccount(t *testing.T) {
 	shared.must(t, "DELETE", "role/"+role, nil)
 	shared.must(t, "DELETE", path, nil)
 	shared.call(t, "GET", path, nil).expect(t, 404)
-	if account, err := client.GetReg(t.Context(), ""); err == nil && account.Status != acme.StatusDeactivated {
+	if account, err := external.GetReg(t.Context(), ""); err == nil && account.Status != acme.StatusDeactivated {
 		t.Errorf("the CA says that the deleted account is %q", account.Status)
 	}
 }

@@ -32,6 +32,9 @@ func newCSR(t *testing.T, key crypto.Signer, request x509.CertificateRequest) st
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
+// csrFor is a request for these names and nothing else.
+func csrFor(names ...string) x509.CertificateRequest { return x509.CertificateRequest{DNSNames: names} }
+
 func TestCSRWorkflow(t *testing.T) {
 	t.Parallel()
 	role, domain := shared.newRole(t, nil)

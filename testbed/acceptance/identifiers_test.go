@@ -47,13 +47,13 @@ func TestIdentifierWorkflow(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &printed); err != nil {
 		t.Fatal(err)
 	}
-	checkKeyed(t, printed.Data, www, api)
+	shared.checkKeyed(t, printed.Data, www, api)
 }
 
 // checkKeyed checks a certificate of the identifier workflow.
-func checkKeyed(t *testing.T, cert fields, names ...string) {
+func (s site) checkKeyed(t *testing.T, cert fields, names ...string) {
 	t.Helper()
-	leaf := shared.verified(t, cert, names...)
+	leaf := s.verified(t, cert, names...)
 	if _, err := tls.X509KeyPair([]byte(cert.text(t, "certificate")), []byte(cert.text(t, "private_key"))); err != nil {
 		t.Errorf("private_key: %v", err)
 	}

@@ -36,5 +36,21 @@ func runTests(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	if code := m.Run(); code != 0 {
+		return code
+	}
+	return reportRaces(shared)
+}
+
+// reportRaces fails the run if data races were seen in the plugin.
+func reportRaces(s site) (code int) {
+	races, err := s.Vault.Races()
+	for _, race := range races {
+		fmt.Fprintln(os.Stderr, race)
+	}
+	if err != nil || len(races) > 0 {
+		fmt.Fprintln(os.Stderr, "the plugin has data races", err)
+		return 1
+	}
+	return 0
 }

@@ -74,13 +74,19 @@ func (o order) status(t *testing.T) fields {
 // order is in another final state.
 func (o order) await(t *testing.T, want ...string) fields {
 	t.Helper()
+	return o.awaitAs(t, o.Vault.Token, want...)
+}
+
+// awaitAs is await with another token.
+func (o order) awaitAs(t *testing.T, token string, want ...string) fields {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	var status fields
 	err := testbed.Until(ctx, func(ctx context.Context) error {
-		a, err := o.send(ctx, o.Vault.Token, http.MethodGet, o.path()+"/status", nil)
+		a, err := o.send(ctx, token, http.MethodGet, o.path()+"/status", nil)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,35 @@ type site struct{ *testbed.Bed }
 // mount is where the plugin is enabled.
 const mount = testbed.CatalogName
 
+// newSite starts a Vault and a CA for one test that breaks them or wants another CA. The binary, the folder
+// and the resolver of the options are filled in.
+func newSite(t *testing.T, o testbed.PebbleOptions) site {
+	t.Helper()
+	ctx := t.Context()
+	s := site{&testbed.Bed{Binaries: shared.Binaries, Dir: t.TempDir(), DNS: shared.DNS}}
+	o.Binary, o.Dir, o.Resolver = s.Binaries.Pebble, s.Dir, s.DNS.Resolver
+	var err error
+	if s.Pebble, err = testbed.StartPebble(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Pebble.Stop)
+	if s.Web, err = testbed.StartWebServer(ctx, s.Pebble.HTTPPort, filepath.Join(s.Dir, "www")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Web.Stop)
+	s.Vault, err = testbed.StartVault(ctx, testbed.VaultOptions{Binary: s.Binaries.Vault, Dir: s.Dir, LogLevel: "trace"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Vault.Stop()
+		if reportRaces(s) != 0 {
+			t.Error("the plugin has data races")
+		}
+	})
+	return s
+}
+
 // prepare enables the plugin and makes the account "pebble".
 func (s site) prepare(ctx context.Context) error {
 	if err := s.Vault.EnablePlugin(ctx, s.Binaries.Plugin); err != nil {
@@ -36,6 +65,9 @@ func (s site) prepare(ctx context.Context) error {
 
 // file is a path in the working directory of the vault command line.
 func (s site) file(name string) string { return filepath.Join(s.Vault.WorkDir, name) }
+
+// client keeps no connections, because a server that was restarted would reset them.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // fields is a JSON object, as sent and as answered.
 type fields map[string]any
@@ -62,7 +94,7 @@ func (s site) send(ctx context.Context, token, method, path string, body any) (a
 		return answer{}, err
 	}
 	request.Header.Set("X-Vault-Token", token)
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return answer{}, err
 	}

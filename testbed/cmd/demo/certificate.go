@@ -64,8 +64,12 @@ func (d *demo) inspect(ctx context.Context, order, text string) (issued, error) 
 	if err != nil {
 		return issued{}, fmt.Errorf("the certificate does not verify against the CA's root: %w", err)
 	}
+	subject := leaf.Subject.String()
+	if subject == "" {
+		subject = "none: the names below are what counts"
+	}
 	d.say("\n  subject     %s\n  names       %s\n  issuer      %s\n  validity    %s to %s\n  serial      %s\n  verified    %s",
-		leaf.Subject, strings.Join(leaf.DNSNames, ", "), leaf.Issuer,
+		subject, strings.Join(leaf.DNSNames, ", "), leaf.Issuer,
 		leaf.NotBefore.Format(time.RFC3339), leaf.NotAfter.Format(time.RFC3339), c.SerialNumber,
 		"for each name, up to the CA's root "+chain[len(chain)-1].Subject.String())
 	return c, nil

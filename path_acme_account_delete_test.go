@@ -1,0 +1,122 @@
+package pkiexternalca
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
+)
+
+func TestAccountDeletion(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Pebble(t)
+	for _, row := range []struct {
+		reason string
+		body   fields
+		atCA   acme.Status
+	}{
+		{"deactivated by default, for good (RFC 8555 §7.3.6)", nil, acme.StatusDeactivated},
+		{"kept alive at the CA on request", fields{"deactivate": false}, acme.StatusValid},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			m := newMount(t)
+			made := m.write("config/acme-account/main", accountAt(ca.DirectoryURL, ca.TrustedCA))
+			m.delete("config/acme-account/main", row.body)
+			if at := accountAtPebble(ca, made); at.Status != row.atCA {
+				t.Errorf("the account is %s at the CA, want %s", at.Status, row.atCA)
+			}
+			m.refused(http.StatusNotFound, logical.ReadOperation, "config/acme-account/main", nil)
+			if stored := storedKeys(t, m.storage); len(stored) > 0 {
+				t.Errorf("the deletion left %q", stored)
+			}
+			m.delete("config/acme-account/main", nil)
+			again := m.write("config/acme-account/main", accountAt(ca.DirectoryURL, ca.TrustedCA))
+			if again["account_url"] == made["account_url"] {
+				t.Error("an account of the same name has the identity of the deleted one")
+			}
+		})
+	}
+}
+
+func TestAccountInUseIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Script(t)
+	m := newMount(t)
+	m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+	m.withRole(nil)
+	m.write("role/other", fields{"acme_account_name": "ca"})
+	for _, body := range []fields{nil, {"deactivate": false}} {
+		m.refused(http.StatusConflict, logical.DeleteOperation, "config/acme-account/ca", body, "other, web")
+	}
+	if n := ca.Count(acmetest.Account); n > 0 {
+		t.Errorf("the CA got %d requests about an account that stays", n)
+	}
+	m.delete("role/web", nil)
+	m.delete("role/other", nil)
+	m.delete("config/acme-account/ca", nil)
+}
+
+// TestAccountDeletionWithoutTheCA: an account is not forgotten before the CA has
+// ended it, unless that is what the operator wants.
+func TestAccountDeletionWithoutTheCA(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Script(t)
+	m := newMount(t)
+	m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+	before := m.read("config/acme-account/ca", nil)
+
+	ca.On(acmetest.Account, acmetest.Cut())
+	m.refused(http.StatusBadGateway, logical.DeleteOperation, "config/acme-account/ca", nil, "deactivate=false")
+	if after := m.read("config/acme-account/ca", nil); !sameJSON(t, before, after) {
+		t.Errorf("the account is %v after a failed deletion, was %v", after, before)
+	}
+	m.withRole(nil) // and is as usable as before
+	m.delete("role/web", nil)
+	m.delete("config/acme-account/ca", fields{"deactivate": "false"})
+}
+
+// TestAccountDeletionAfterTheFact: what the CA has ended is as good as deactivated.
+func TestAccountDeletionAfterTheFact(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		reason string
+		first  func(*acmetest.ScriptServer) acmetest.Handler
+		status int
+	}{
+		{
+			"the answer to the first try was lost",
+			func(ca *acmetest.ScriptServer) acmetest.Handler { return ca.Times(1, ca.Lost()) },
+			http.StatusBadGateway,
+		},
+		{
+			"RFC 8555 §7.3.6: unauthorized is the answer about a deactivated account",
+			func(*acmetest.ScriptServer) acmetest.Handler {
+				return acmetest.Problem(http.StatusUnauthorized, acme.Unauthorized, "deactivated")
+			},
+			http.StatusNoContent,
+		},
+		{
+			"the CA has lost its memory",
+			func(*acmetest.ScriptServer) acmetest.Handler {
+				return acmetest.Problem(http.StatusBadRequest, acme.AccountDoesNotExist, "who?")
+			},
+			http.StatusNoContent,
+		},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			t.Parallel()
+			ca := acmetest.Script(t)
+			m := newMount(t)
+			m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+			ca.On(acmetest.Account, row.first(ca))
+			if _, status, problem := m.send(logical.DeleteOperation, "config/acme-account/ca", nil); status != row.status {
+				t.Fatalf("status %d (%s), want %d", status, problem, row.status)
+			}
+			m.delete("config/acme-account/ca", nil)
+			m.refused(http.StatusNotFound, logical.ReadOperation, "config/acme-account/ca", nil)
+		})
+	}
+}
