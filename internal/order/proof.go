@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,39 +67,42 @@ func awaitPropagation(ctx context.Context, env Env, o *Order) (move, error) {
 	var unseen []string
 	interval := longestPoll
 	err := o.eachProof(func(a *Authorization) error {
-		sight, err := env.DNS.Visible(ctx, *a.Proof)
-		if err != nil {
-			return o.unlessLate(ctx, env, a, fmt.Errorf("looking for the TXT record for %q: %w", o.Label(a), err))
+		why, every, err := o.watch(ctx, env, a)
+		if why != "" {
+			unseen = append(unseen, why)
+			interval = min(interval, every)
 		}
-		if sight.Visible {
-			return nil
-		}
-		why := fmt.Sprintf("%s (DNS provider %s) is not visible yet: %s", a.Proof.Name, a.Proof.Provider, sight.Report)
-		unseen = append(unseen, why)
-		terms, err := env.DNS.Terms(ctx, a.Proof.Place)
-		if err != nil {
-			return err
-		}
-		interval = min(interval, terms.Interval)
-		return o.unlessLate(ctx, env, a, notYet(why))
+		return err
 	})
-	if _, waiting := err.(notYet); err != nil && !waiting {
+	switch {
+	case err != nil:
 		return move{}, err
+	case len(unseen) > 0:
+		return o.stayBecause(strings.Join(unseen, "; "), max(interval, firstPoll))
 	}
-	if len(unseen) > 0 {
-		return move{to: o.State, after: max(interval, firstPoll), because: strings.Join(unseen, "; ")}, nil
-	}
-	o.eachProof(func(a *Authorization) error {
+	return move{to: StateNotifying}, o.eachProof(func(a *Authorization) error {
 		a.Fulfilled = acme.DNS01
 		return nil
 	})
-	return moveTo(StateNotifying)
 }
 
-// notYet is the reason to go on waiting.
-type notYet string
-
-func (n notYet) Error() string { return string(n) }
+// watch says why a proof is not visible yet, "" when it is, and how often to
+// look. Once the provider's time is over the reason is an error.
+func (o *Order) watch(ctx context.Context, env Env, a *Authorization) (why string, every time.Duration, err error) {
+	sight, err := env.DNS.Visible(ctx, *a.Proof)
+	if err != nil {
+		return "", 0, o.unlessLate(ctx, env, a, fmt.Errorf("looking for the TXT record for %q: %w", o.Label(a), err))
+	}
+	if sight.Visible {
+		return "", 0, nil
+	}
+	terms, err := env.DNS.Terms(ctx, a.Proof.Place)
+	if err != nil {
+		return "", 0, err
+	}
+	why = fmt.Sprintf("%s (DNS provider %s) is not visible yet: %s", a.Proof.Name, a.Proof.Provider, sight.Report)
+	return why, terms.Interval, o.whenLate(env, terms, errors.New(why))
+}
 
 // unlessLate makes a failure final once the provider's time is over: an order
 // ends with the cause instead of trying for days what needs an operator.
@@ -107,10 +111,18 @@ func (o *Order) unlessLate(ctx context.Context, env Env, a *Authorization, failu
 	if err != nil {
 		return err
 	}
+	if late := o.whenLate(env, terms, failure); late != nil {
+		return late
+	}
+	return failure
+}
+
+// whenLate gives the final form of a failure when the time is over, else nil.
+func (o *Order) whenLate(env Env, terms Terms, failure error) error {
 	if waited := env.Now().Sub(o.ProofsSince); waited > terms.Timeout {
 		return fmt.Errorf("given up after %s: %w: %w", waited.Round(time.Second), failure, ErrRefused)
 	}
-	return failure
+	return nil
 }
 
 // eachProof visits the authorizations that Vault fulfils, up to the first error.
