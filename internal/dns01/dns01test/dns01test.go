@@ -40,7 +40,6 @@ func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 		"leaves other values alone":        leavesOthersAlone,
 		"leaves other names alone":         leavesOtherNamesAlone,
 		"writes below names that are not":  writesDeep,
-		"writes names in any case":         writesAnyCase,
 		"survives ten writers at one name": survivesTenWriters,
 		"ends with its context":            endsWithItsContext,
 		"says where it failed":             saysWhereItFailed,
@@ -148,16 +147,6 @@ func writesDeep(t *testing.T, b Bench) {
 	b.add(t, r)
 	b.expect(t, "a.b.c.d.e", 1)
 	b.remove(t, r)
-}
-
-func writesAnyCase(t *testing.T, b Bench) {
-	upper := b.record("case", 1)
-	upper.Name = strings.ToUpper(upper.Name)
-	b.add(t, upper)
-	b.add(t, b.record("case", 1))
-	b.expect(t, "case", 1)
-	b.remove(t, upper)
-	b.expect(t, "case")
 }
 
 func survivesTenWriters(t *testing.T, b Bench) {
