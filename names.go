@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -156,7 +156,7 @@ func (b *backend) identify(entityID string) (identity, error) {
 
 // value gives what a placeholder stands for, false when there is nothing.
 func (i identity) value(placeholder string) (string, bool) {
-	if i.entity == nil {
+	if i.entity == nil || checkPlaceholder(placeholder) != nil {
 		return "", false
 	}
 	_, value, err := identitytpl.PopulateString(identitytpl.PopulateStringInput{
@@ -177,9 +177,15 @@ func expandGroup(placeholder string) string {
 	return p
 }
 
-// checkPlaceholder refuses a placeholder that Vault does not know.
+// placeholders are those that Vault fills from an identity. Vault itself says
+// nothing about others, and fills some that are not of an identity.
+var placeholders = regexp.MustCompile(`^identity\.(` +
+	`entity\.(id|name|metadata\..+|aliases\.[^.]+\.(id|name|metadata\..+|custom_metadata\..+))|` +
+	`groups\.(names|ids)\.[^.]+\.(id|name|metadata\..+))$`)
+
+// checkPlaceholder refuses a placeholder that no identity fills.
 func checkPlaceholder(placeholder string) error {
-	if _, err := framework.ValidateIdentityTemplate("{{" + expandGroup(placeholder) + "}}"); err != nil {
+	if !placeholders.MatchString(expandGroup(placeholder)) {
 		return fmt.Errorf("{{%s}} is not a template of an identity; use for example {{identity.entity.name}}", placeholder)
 	}
 	return nil

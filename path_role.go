@@ -43,7 +43,7 @@ var roleFields = field.Set[role]{
 	field.String("acme_account_name", "The ACME account to use when validating certificates",
 		func(r *role) *string { return &r.Account }).Required().Fixed(),
 	field.Texts("allowed_domains", "A list of domains the role will accept certificates for. May contain templates, as with ACL Path Templating.",
-		parseDomain, func(r *role) *[]string { return &r.Domains }),
+		asSent, func(r *role) *[]string { return &r.Domains }),
 	field.Texts("allowed_domain_options",
 		"A list of keyword options that influence how values within allowed_domains are interpreted against the requested set of identifiers from the client.",
 		domainmatch.ParseOption, func(r *role) *[]domainmatch.Option { return &r.Options }).OneOf(oneOf(domainmatch.Options())...),
@@ -73,18 +73,41 @@ func texts[V ~string](values []V) []string {
 	return out
 }
 
-// parseDomain checks an entry of allowed_domains and keeps it as it was sent.
-func parseDomain(text string) (string, error) {
+// asSent keeps an entry of allowed_domains; [checkDomains] looks at all of them.
+func asSent(text string) (string, error) { return text, nil }
+
+// mostNamed bounds how many wrong entries an error names.
+const mostNamed = 100
+
+// checkDomains names every entry of allowed_domains that can never match.
+func checkDomains(entries []string) error {
+	var bad field.Errors
+	for _, text := range entries {
+		err := checkDomain(text)
+		if err != nil && len(bad) == mostNamed {
+			return append(bad, errors.New("there are more"))
+		}
+		if err != nil {
+			bad = append(bad, fmt.Errorf("allowed_domains %w", err))
+		}
+	}
+	if len(bad) > 0 {
+		return bad
+	}
+	return nil
+}
+
+func checkDomain(text string) error {
 	entry, err := domainmatch.ParseEntry(text)
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, p := range entry.Placeholders() {
 		if err := checkPlaceholder(p); err != nil {
-			return "", fmt.Errorf("%.200q: %w", text, err)
+			return fmt.Errorf("entry %.200q: %w", text, err)
 		}
 	}
-	return text, nil
+	return nil
 }
 
 func parseChallengeType(text string) (acme.ChallengeType, error) {
@@ -200,7 +223,7 @@ func validateRole(ctx context.Context, s logical.Storage, r *role) error {
 	case r.DNSProviderName != "" || r.DNSProviderType != "":
 		return badRequest("dns_provider_name: there is no DNS provider %q of the type %q", r.DNSProviderName, r.DNSProviderType)
 	}
-	return nil
+	return checkDomains(r.Domains)
 }
 
 func (b *backend) deleteRole(ctx context.Context, req *request) (*logical.Response, error) {
