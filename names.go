@@ -19,23 +19,24 @@ import (
 // mostIdentifiers is how many names an order may have: what public CAs accept.
 const mostIdentifiers = 100
 
-// parseIdentifiers turns requested names into identifiers, each once. Every
-// name that is none is told of, not only the first.
+// parseIdentifiers turns requested names into identifiers, each once however
+// often and in whatever spelling it was sent. Every name that is none is told
+// of, not only the first.
 func parseIdentifiers(requested []string) ([]order.Identifier, []domainmatch.Name, error) {
-	if len(requested) > mostIdentifiers {
-		return nil, nil, fmt.Errorf("%d names; at most %d fit into an order", len(requested), mostIdentifiers)
-	}
 	var ids []order.Identifier
 	var names []domainmatch.Name
 	var bad []string
 	seen := map[domainmatch.Name]bool{}
 	for _, text := range requested {
 		name, err := domainmatch.Parse(text)
-		if err != nil {
-			bad = append(bad, err.Error())
+		if seen[name] {
 			continue
 		}
-		if seen[name] {
+		if len(ids)+len(bad) == mostIdentifiers {
+			return nil, nil, fmt.Errorf("these are more than %d names, which is what fits into an order", mostIdentifiers)
+		}
+		if err != nil {
+			bad = append(bad, err.Error())
 			continue
 		}
 		seen[name] = true
