@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -19,23 +19,24 @@ import (
 // mostIdentifiers is how many names an order may have: what public CAs accept.
 const mostIdentifiers = 100
 
-// parseIdentifiers turns requested names into identifiers, each once. Every
-// name that is none is told of, not only the first.
+// parseIdentifiers turns requested names into identifiers, each once however
+// often and in whatever spelling it was sent. Every name that is none is told
+// of, not only the first.
 func parseIdentifiers(requested []string) ([]order.Identifier, []domainmatch.Name, error) {
-	if len(requested) > mostIdentifiers {
-		return nil, nil, fmt.Errorf("%d names; at most %d fit into an order", len(requested), mostIdentifiers)
-	}
 	var ids []order.Identifier
 	var names []domainmatch.Name
 	var bad []string
 	seen := map[domainmatch.Name]bool{}
 	for _, text := range requested {
 		name, err := domainmatch.Parse(text)
-		if err != nil {
-			bad = append(bad, err.Error())
+		if seen[name] {
 			continue
 		}
-		if seen[name] {
+		if len(ids)+len(bad) == mostIdentifiers {
+			return nil, nil, fmt.Errorf("these are more than %d names, which is what fits into an order", mostIdentifiers)
+		}
+		if err != nil {
+			bad = append(bad, err.Error())
 			continue
 		}
 		seen[name] = true
@@ -156,7 +157,7 @@ func (b *backend) identify(entityID string) (identity, error) {
 
 // value gives what a placeholder stands for, false when there is nothing.
 func (i identity) value(placeholder string) (string, bool) {
-	if i.entity == nil {
+	if i.entity == nil || checkPlaceholder(placeholder) != nil {
 		return "", false
 	}
 	_, value, err := identitytpl.PopulateString(identitytpl.PopulateStringInput{
@@ -177,9 +178,15 @@ func expandGroup(placeholder string) string {
 	return p
 }
 
-// checkPlaceholder refuses a placeholder that Vault does not know.
+// placeholders are those that Vault fills from an identity. Vault itself says
+// nothing about others, and fills some that are not of an identity.
+var placeholders = regexp.MustCompile(`^identity\.(` +
+	`entity\.(id|name|metadata\..+|aliases\.[^.]+\.(id|name|metadata\..+|custom_metadata\..+))|` +
+	`groups\.(names|ids)\.[^.]+\.(id|name|metadata\..+))$`)
+
+// checkPlaceholder refuses a placeholder that no identity fills.
 func checkPlaceholder(placeholder string) error {
-	if _, err := framework.ValidateIdentityTemplate("{{" + expandGroup(placeholder) + "}}"); err != nil {
+	if !placeholders.MatchString(expandGroup(placeholder)) {
 		return fmt.Errorf("{{%s}} is not a template of an identity; use for example {{identity.entity.name}}", placeholder)
 	}
 	return nil

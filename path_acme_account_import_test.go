@@ -23,7 +23,7 @@ import (
 
 // registered makes an account at a CA behind the back of the engine, and gives
 // a client for it and its URL.
-func registered(t *testing.T, directoryURL string, trustedCA []byte, key crypto.Signer) (*acmeclient.Client, string) {
+func registered(t testing.TB, directoryURL string, trustedCA []byte, key crypto.Signer) (*acmeclient.Client, string) {
 	t.Helper()
 	server, err := acmeclient.New(acmeclient.Config{DirectoryURL: directoryURL, TrustedCA: trustedCA})
 	if err != nil {
@@ -37,7 +37,7 @@ func registered(t *testing.T, directoryURL string, trustedCA []byte, key crypto.
 	return server.Account(made.URL, key), made.URL
 }
 
-func encoded(t *testing.T, key crypto.Signer) string {
+func encoded(t testing.TB, key crypto.Signer) string {
 	t.Helper()
 	text, err := keys.Encode(key)
 	if err != nil {
@@ -46,7 +46,7 @@ func encoded(t *testing.T, key crypto.Signer) string {
 	return text
 }
 
-func block(t *testing.T, label string, der []byte, err error) string {
+func block(t testing.TB, label string, der []byte, err error) string {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package pkiexternalca
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -80,8 +81,8 @@ func (b *backend) readChallenge(ctx context.Context, req *request) (*logical.Res
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Authorizations) == 0 || o.Authorizations[0].Identifier.Value == "" {
-		return nil, conflict("order %s is %s: the CA has shown no challenges; %s", o.ID, o.State.Status(), waiting(o, b.now()))
+	if o.Authorization(value) == nil && !allShown(o) {
+		return nil, conflict("order %s is %s: the CA has not shown this challenge yet; %s", o.ID, o.State.Status(), waiting(o, b.now()))
 	}
 	a, c, err := o.Find(value, t)
 	if err != nil {
@@ -99,6 +100,13 @@ func (b *backend) readChallenge(ctx context.Context, req *request) (*logical.Res
 		}
 	}
 	return &logical.Response{Data: data}, nil
+}
+
+// allShown tells whether the CA has shown every authorization of the order.
+func allShown(o *order.Order) bool {
+	return len(o.Authorizations) > 0 && !slices.ContainsFunc(o.Authorizations, func(a order.Authorization) bool {
+		return a.Identifier.Value == ""
+	})
 }
 
 // selected reads which challenge a request means: the identifier as it was
@@ -143,15 +151,38 @@ func (b *backend) fulfilledChallenge(ctx context.Context, req *request) (*logica
 	if err != nil {
 		return nil, err
 	}
-	return nil, b.changeOrder(ctx, req.Storage, o.ID, func(o *order.Order) error {
-		err := o.Fulfill(value, t)
-		switch {
-		case err == nil:
-			o.Due = b.now()
-			return nil
-		case errors.Is(err, order.ErrNotAwaiting), errors.Is(err, order.ErrNotPending):
-			return conflict("order %s: %w", o.ID, err)
-		}
+	return nil, b.changeOrder(ctx, req.Storage, o.ID, func(o *order.Order) error { return b.fulfill(o, value, t) })
+}
+
+// fulfill notes a report. One that says nothing new must not touch the record:
+// a step that is being taken would be taken again.
+func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) error {
+	if o.Final() {
+		return conflict("order %s is %s; there is nothing to be proven any more", o.ID, o.State.Status())
+	}
+	var before acme.ChallengeType
+	if a := o.Authorization(value); a != nil {
+		before = a.Fulfilled
+	}
+	err := o.Fulfill(value, t)
+	switch {
+	case errors.Is(err, order.ErrNotAwaiting), errors.Is(err, order.ErrNotPending):
+		return conflict("order %s: %w", o.ID, err)
+	case err != nil:
 		return badRequest("order %s: %w", o.ID, err)
+	case before == t:
+		return errUnchanged
+	}
+	if allReported(o) {
+		o.Due = b.now()
+	}
+	return nil
+}
+
+// allReported tells whether the order has what it waits for; before that there
+// is nothing to do.
+func allReported(o *order.Order) bool {
+	return !slices.ContainsFunc(o.Authorizations, func(a order.Authorization) bool {
+		return a.Status == acme.StatusPending && a.Fulfilled == ""
 	})
 }

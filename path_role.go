@@ -12,7 +12,6 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
-	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
@@ -44,7 +43,7 @@ var roleFields = field.Set[role]{
 	field.String("acme_account_name", "The ACME account to use when validating certificates",
 		func(r *role) *string { return &r.Account }).Required().Fixed(),
 	field.Texts("allowed_domains", "A list of domains the role will accept certificates for. May contain templates, as with ACL Path Templating.",
-		parseDomain, func(r *role) *[]string { return &r.Domains }),
+		asSent, func(r *role) *[]string { return &r.Domains }),
 	field.Texts("allowed_domain_options",
 		"A list of keyword options that influence how values within allowed_domains are interpreted against the requested set of identifiers from the client.",
 		domainmatch.ParseOption, func(r *role) *[]domainmatch.Option { return &r.Options }).OneOf(oneOf(domainmatch.Options())...),
@@ -74,18 +73,41 @@ func texts[V ~string](values []V) []string {
 	return out
 }
 
-// parseDomain checks an entry of allowed_domains and keeps it as it was sent.
-func parseDomain(text string) (string, error) {
+// asSent keeps an entry of allowed_domains; [checkDomains] looks at all of them.
+func asSent(text string) (string, error) { return text, nil }
+
+// mostNamed bounds how many wrong entries an error names.
+const mostNamed = 100
+
+// checkDomains names every entry of allowed_domains that can never match.
+func checkDomains(entries []string) error {
+	var bad field.Errors
+	for _, text := range entries {
+		err := checkDomain(text)
+		if err != nil && len(bad) == mostNamed {
+			return append(bad, errors.New("there are more"))
+		}
+		if err != nil {
+			bad = append(bad, fmt.Errorf("allowed_domains %w", err))
+		}
+	}
+	if len(bad) > 0 {
+		return bad
+	}
+	return nil
+}
+
+func checkDomain(text string) error {
 	entry, err := domainmatch.ParseEntry(text)
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, p := range entry.Placeholders() {
 		if err := checkPlaceholder(p); err != nil {
-			return "", fmt.Errorf("%.200q: %w", text, err)
+			return fmt.Errorf("entry %.200q: %w", text, err)
 		}
 	}
-	return text, nil
+	return nil
 }
 
 func parseChallengeType(text string) (acme.ChallengeType, error) {
@@ -199,34 +221,10 @@ func validateRole(ctx context.Context, s logical.Storage, r *role) error {
 	case len(r.ChallengeTypes) == 0:
 		return badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
 	}
-	return validatePin(ctx, s, r)
-}
-
-// validatePin checks that the DNS provider a role is bound to exists.
-func validatePin(ctx context.Context, s logical.Storage, r *role) error {
-	if r.DNSProviderName == "" && r.DNSProviderType == "" {
-		return nil
+	if err := validatePin(ctx, s, r); err != nil {
+		return err
 	}
-	if r.DNSProviderName == "" || r.DNSProviderType == "" {
-		return badRequest("dns_provider_type and dns_provider_name belong together; send both or none")
-	}
-	kind := dnsprovider.Find(r.DNSProviderType)
-	if kind == nil {
-		return badRequest("dns_provider_type %.64q is not one of %v", r.DNSProviderType, dnsTypeNames())
-	}
-	e, err := kind.Get(ctx, s, r.DNSProviderName)
-	if errors.Is(err, store.ErrNotFound) || err == nil && e.Common().Deleted {
-		return badRequest("dns_provider_name: there is no DNS provider %q; create it first at config/dns/%s", r.dnsProvider(), r.dnsProvider())
-	}
-	return err
-}
-
-// dnsProvider names the provider that the role is bound to, "" if none.
-func (r *role) dnsProvider() string {
-	if r.DNSProviderName == "" {
-		return ""
-	}
-	return r.DNSProviderType + "/" + r.DNSProviderName
+	return checkDomains(r.Domains)
 }
 
 func (b *backend) deleteRole(ctx context.Context, req *request) (*logical.Response, error) {

@@ -81,6 +81,9 @@ func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) e
 	return nil
 }
 
+// errUnchanged is for a change that has nothing to change.
+var errUnchanged = errors.New("nothing was changed")
+
 // changeOrder applies a request's change to an order and has it worked on.
 func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.ID, change func(*order.Order) error) error {
 	lock := locksutil.LockForKey(b.orderLocks, string(id))
@@ -90,7 +93,10 @@ func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.I
 	if err != nil {
 		return err
 	}
-	if err := change(o); err != nil {
+	switch err := change(o); {
+	case errors.Is(err, errUnchanged):
+		return nil
+	case err != nil:
 		return err
 	}
 	if err := saveOrder(ctx, s, o); err != nil {
