@@ -49,7 +49,9 @@ security-poll-suffix=
 write-pid=no
 `, dir, host, port, p.Key, webPort))
 	log := daemon(t, dir, "pdns_server", "pdns-server pdns-backend-lmdb", "--config-dir="+dir)
-	untilReady(t, log, func(ctx context.Context) error { return p.post(ctx, "/api/v1/servers/localhost/zones", newZone(zones[0])) })
+	untilReady(t, log, func(ctx context.Context) error {
+		return p.post(ctx, "/api/v1/servers/localhost/zones", newZone(zones[0]))
+	})
 	for _, zone := range zones[1:] {
 		if err := p.post(t.Context(), "/api/v1/servers/localhost/zones", newZone(zone)); err != nil {
 			t.Fatal(err)
