@@ -214,5 +214,11 @@ func TestDNSWorkflow(t *testing.T) {
 	d.refused(http.StatusBadRequest, logical.UpdateOperation, "dns/test/workflow", ask, "not covered")
 	d.write("config/dns/rfc2136/internal", map[string]any{"tsig_secret": "d3Jvbmcgc2VjcmV0IGZvciB0ZXN0cw=="})
 	ask["identifier"] = "www.example.com"
-	d.refused(http.StatusBadRequest, logical.UpdateOperation, "dns/test/workflow", ask, "failed to create")
+	resp, status, _ := d.send(logical.UpdateOperation, "dns/test/workflow", ask)
+	if status != http.StatusBadRequest || !strings.Contains(resp.Data["error"].(string), "failed to create") {
+		t.Errorf("a failed trial answered %d %v", status, resp.Data)
+	}
+	if data := resp.Data["data"].(map[string]any); data["success"] != false || data["message"] == "" {
+		t.Errorf("a failed trial has the data %v", data)
+	}
 }

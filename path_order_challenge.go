@@ -173,16 +173,8 @@ func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) er
 	case before == t:
 		return errUnchanged
 	}
-	if allReported(o) {
+	if len(o.Unreported()) == 0 {
 		o.Due = b.now()
 	}
 	return nil
-}
-
-// allReported tells whether the order has what it waits for; before that there
-// is nothing to do.
-func allReported(o *order.Order) bool {
-	return !slices.ContainsFunc(o.Authorizations, func(a order.Authorization) bool {
-		return a.Status == acme.StatusPending && a.Fulfilled == ""
-	})
 }

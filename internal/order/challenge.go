@@ -66,8 +66,8 @@ func (o *Order) Find(value string, t acme.ChallengeType) (*Authorization, *acme.
 	return a, c, nil
 }
 
-// unreported lists the identifiers that wait for somebody to report a challenge.
-func (o *Order) unreported() []string {
+// Unreported lists the identifiers that wait for somebody to report a challenge.
+func (o *Order) Unreported() []string {
 	var out []string
 	for i := range o.Authorizations {
 		if a := &o.Authorizations[i]; a.unreported() && a.Proof == nil {
@@ -85,7 +85,7 @@ const untilDeadline = time.Duration(math.MaxInt64)
 // for good (RFC 8555 §7.1.6). The report wakes the order, so that waiting
 // costs nothing.
 func awaitFulfillment(_ context.Context, _ Env, o *Order) (move, error) {
-	if len(o.unreported()) > 0 {
+	if len(o.Unreported()) > 0 {
 		return o.stay(untilDeadline)
 	}
 	for i := range o.Authorizations {

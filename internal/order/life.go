@@ -62,7 +62,7 @@ func init() {
 		StateSubmitted: {
 			Status: "submitted", Means: "The CA has the order.",
 			Does: "reads what the CA wants proven", step: readAuthorizations,
-			Next: []State{StateAwaiting, StateKeying},
+			Next: []State{StateAwaiting, StateFulfilling, StateKeying},
 		},
 		StateAwaiting: {
 			Status: "awaiting-challenge-fulfillment", Means: "Challenges can be read; one for each identifier is to be put in place and reported.",
@@ -291,7 +291,7 @@ func (o *Order) finish(s State, why string, now time.Time) {
 func (o *Order) expiry(ctx context.Context, env Env) string {
 	why := "not finished by " + o.Deadline.UTC().Format(time.RFC3339)
 	if o.State == StateAwaiting {
-		why += ": no challenge was reported as fulfilled for " + strings.Join(o.unreported(), ", ")
+		why += ": no challenge was reported as fulfilled for " + strings.Join(o.Unreported(), ", ")
 	}
 	if o.LastError != "" {
 		why += "; last error: " + o.LastError

@@ -133,7 +133,7 @@ func (a *Authorization) read(ctx context.Context, env Env) error {
 // their order nor their number means anything (§7.1.3). What was read before a
 // failure is not read again.
 func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
-	next := move{to: StateKeying}
+	proven := true
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
 		if a.Status == "" {
@@ -147,7 +147,7 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 		if a.Status == acme.StatusValid {
 			continue
 		}
-		next = move{to: StateAwaiting, after: untilDeadline}
+		proven = false
 		if err := o.answerable(a); err != nil {
 			return move{}, err
 		}
@@ -158,7 +158,13 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 			return move{}, err
 		}
 	}
-	return next, nil
+	switch {
+	case proven:
+		return moveTo(StateKeying)
+	case len(o.Unreported()) == 0:
+		return moveTo(StateFulfilling) // all of it is Vault's own work
+	}
+	return move{to: StateAwaiting, after: untilDeadline}, nil
 }
 
 // answerable checks that the CA offers a challenge which the role allows.
