@@ -76,7 +76,7 @@ func (b *backend) tryDNS(ctx context.Context, req *request) (*logical.Response, 
 	t.failure = b.runTrial(ctx, req.Storage, t, place)
 	data := trialFields.Show(t)
 	if t.failure != nil {
-		return logical.ErrorResponseWithData(data, "%s", t.failure.Error()), logical.ErrInvalidRequest
+		return logical.ErrorResponseWithData(data, "%s", t.failure.Error()), nil
 	}
 	return &logical.Response{Data: data}, nil
 }

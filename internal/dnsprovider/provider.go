@@ -24,7 +24,9 @@ import (
 )
 
 // Types lists every kind of DNS service, in the order of the documentation.
-var Types = []Type{rfc2136}
+var Types = []Type{
+	awsRoute53, azureDNS, googleCloudDNS, rfc2136, cloudflare, dnsimple, dnsMadeEasy, acmeDNS, webhook,
+}
 
 // Find gives the kind of a name, or nil.
 func Find(name string) Type {
