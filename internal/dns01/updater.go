@@ -180,8 +180,9 @@ func (u *Updater) checkSignature(answer *dns.Msg, err error) error {
 }
 
 func (u *Updater) now() time.Time {
-	if u.Now == nil {
-		return time.Now()
+	now := u.Now
+	if now == nil {
+		now = time.Now
 	}
-	return u.Now()
+	return now()
 }

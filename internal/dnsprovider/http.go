@@ -107,10 +107,11 @@ func (a *api) send(ctx context.Context, method, path string, in any) (*http.Resp
 }
 
 func (a *api) clock() time.Time {
-	if a.now == nil {
-		return time.Now()
+	now := a.now
+	if now == nil {
+		now = time.Now
 	}
-	return a.now()
+	return now()
 }
 
 // excerpt shows the beginning of a body, without credentials.
