@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -38,14 +38,13 @@ func (p prover) Locate(ctx context.Context, o *order.Order, id acme.Identifier) 
 		return placeAt(own, own.Common().ChallengeAlias), true, nil
 	}
 	record := dns01.RecordName(id.Value)
+	if own == nil {
+		return p.delegated(all, o, own, record, p.guess(ctx, record))
+	}
 	target, err := p.follow(ctx, own, record)
 	switch {
-	case err != nil && own == nil:
-		return order.Place{}, false, nil // nobody here could write there anyway
 	case err != nil:
 		return order.Place{}, false, err
-	case target == record && own == nil:
-		return order.Place{}, false, nil
 	case target == record:
 		return placeAt(own, record), true, nil
 	}
@@ -54,11 +53,7 @@ func (p prover) Locate(ctx context.Context, o *order.Order, id acme.Identifier) 
 
 // delegated finds the provider for a record whose name is an alias.
 func (p prover) delegated(all []dnsprovider.Entry, o *order.Order, own dnsprovider.Entry, record, target string) (order.Place, bool, error) {
-	at := mostSpecific(all, o.DNSProvider, target)
-	if at == nil && o.DNSProvider != "" {
-		at = mostSpecific(all, "", target)
-	}
-	switch {
+	switch at := mostSpecific(all, o.DNSProvider, target); {
 	case at != nil:
 		return placeAt(at, target), true, nil
 	case own == nil:
@@ -81,6 +76,30 @@ func (p prover) follow(ctx context.Context, e dnsprovider.Entry, name string) (s
 		return "", fmt.Errorf("%w: %w", err, order.ErrRefused)
 	}
 	return target, err
+}
+
+const (
+	// guessPatience bounds the look for an alias of a name that no provider has.
+	guessPatience = 3 * time.Second
+	// guessRespite is how long nobody is asked after such a look has failed.
+	guessRespite = time.Minute
+)
+
+// guess follows the aliases of a name that no provider has among its
+// identifiers: it may be delegated to one all the same. Most such names are not,
+// and their orders must not suffer from resolvers that do not answer.
+func (p prover) guess(ctx context.Context, record string) string {
+	if p.b.dns.resting(p.b.now()) {
+		return record
+	}
+	ctx, cancel := context.WithTimeout(ctx, guessPatience)
+	defer cancel()
+	target, err := p.follow(ctx, nil, record)
+	if err != nil {
+		p.b.dns.rest(p.b.now().Add(guessRespite))
+		return record
+	}
+	return target
 }
 
 // mostSpecific chooses among the providers that cover a name: the one with the
@@ -154,127 +173,4 @@ func (p prover) Terms(ctx context.Context, place order.Place) (order.Terms, erro
 	}
 	terms, err := p.b.dns.propagation(ctx, p.s, e)
 	return order.Terms{Timeout: terms.Timeout, Interval: terms.Interval}, err
-}
-
-// dnsCache remembers the DNS providers of a mount and the means to write with
-// them. Whoever changes a provider makes it forget.
-type dnsCache struct {
-	// options and dial replace connections, in tests.
-	options dnsprovider.Options
-	dial    dns01.Dial
-
-	mu      sync.Mutex
-	loaded  bool
-	entries []dnsprovider.Entry // in the order of their types and names
-	opened  map[string]dns01.Provider
-	mount   *dnsprovider.Propagation
-}
-
-func (c *dnsCache) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.loaded, c.entries, c.opened, c.mount = false, nil, nil, nil
-}
-
-// all lists the providers that may be used.
-func (c *dnsCache) all(ctx context.Context, s logical.Storage) ([]dnsprovider.Entry, error) {
-	every, err := c.every(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	alive := make([]dnsprovider.Entry, 0, len(every))
-	for _, e := range every {
-		if !e.Common().Deleted {
-			alive = append(alive, e)
-		}
-	}
-	return alive, nil
-}
-
-func (c *dnsCache) every(ctx context.Context, s logical.Storage) ([]dnsprovider.Entry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.loaded {
-		return c.entries, nil
-	}
-	var entries []dnsprovider.Entry
-	for _, kind := range dnsprovider.Types {
-		names, err := kind.List(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			e, err := kind.Get(ctx, s, name)
-			if err != nil {
-				return nil, err
-			}
-			entries = append(entries, e)
-		}
-	}
-	c.loaded, c.entries, c.opened = true, entries, map[string]dns01.Provider{}
-	return entries, nil
-}
-
-// entry finds a provider by its label, one that is deleted but still needed too.
-func (c *dnsCache) entry(ctx context.Context, s logical.Storage, label string) (dnsprovider.Entry, error) {
-	every, err := c.every(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range every {
-		if e.Common().Label() == label {
-			return e, nil
-		}
-	}
-	return nil, fmt.Errorf("DNS provider %q: %w", label, store.ErrNotFound)
-}
-
-// propagation gives what holds for a provider, or for the mount with nil.
-func (c *dnsCache) propagation(ctx context.Context, s logical.Storage, e dnsprovider.Entry) (dnsprovider.Propagation, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mount == nil {
-		config, err := readConfig(ctx, s)
-		if err != nil {
-			return dnsprovider.Propagation{}, err
-		}
-		c.mount = &config.Propagation
-	}
-	terms := c.mount.Or(dnsprovider.Defaults)
-	if e != nil {
-		terms = e.Common().Propagation.Or(terms)
-	}
-	return terms, nil
-}
-
-// resolver looks into the DNS as a provider wants it.
-func (c *dnsCache) resolver(p dnsprovider.Propagation) *dns01.Resolver {
-	return &dns01.Resolver{Nameservers: p.Nameservers, Dial: c.dial}
-}
-
-// write adds or removes a proof at its provider.
-func (c *dnsCache) write(ctx context.Context, s logical.Storage, proof order.Proof, act func(dns01.Provider, context.Context, dns01.Record) error) error {
-	e, err := c.entry(ctx, s, proof.Provider)
-	if err != nil {
-		return err
-	}
-	provider, err := c.open(e)
-	if err != nil {
-		return err
-	}
-	return act(provider, ctx, dns01.Record{Name: proof.Name, Value: proof.Value, TTL: e.Common().TTL})
-}
-
-func (c *dnsCache) open(e dnsprovider.Entry) (dns01.Provider, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	label := e.Common().Label()
-	if p := c.opened[label]; p != nil {
-		return p, nil
-	}
-	p, err := e.Open(c.options)
-	if err == nil && c.opened != nil {
-		c.opened[label] = p
-	}
-	return p, err
 }
