@@ -80,7 +80,7 @@ func TestResolverAtNamed(t *testing.T) {
 		"_acme-challenge.alias.example.com. IN CNAME proof.sub.example.com.",
 		"*.wild.example.com. IN CNAME proof.sub.example.com.",
 		"circle.example.com. IN CNAME Circle.example.com.")
-	r := &dns01.Resolver{Nameservers: []string{n.Addr}}
+	r := &dns01.Resolver{Nameservers: []string{n.Addr}, Dial: dns01test.Public(n.Addr)}
 	for name, want := range map[string]string{
 		"_acme-challenge.www.example.com":    "_acme-challenge.www.example.com",
 		"_acme-challenge.alias.example.com":  "proof.sub.example.com",
@@ -103,9 +103,11 @@ func TestResolverAtNamed(t *testing.T) {
 		{dns01.RecordName("ftp.example.com"), written.Value, "no such name (NXDOMAIN)"},
 		{"www.example.com", written.Value, "no TXT record"},
 	} {
-		report, err := r.Visible(t.Context(), dns01.Recursive, test.name, test.value)
-		if err != nil || !strings.Contains(report.String(), test.report) {
-			t.Errorf("%s: %s, %v", test.name, report, err)
+		for _, check := range []dns01.Check{dns01.Authoritative, dns01.Recursive} {
+			report, err := r.Visible(t.Context(), check, test.name, test.value)
+			if err != nil || !strings.Contains(report.String(), test.report) {
+				t.Errorf("%s, %s: %s, %v", test.name, check, report, err)
+			}
 		}
 	}
 }

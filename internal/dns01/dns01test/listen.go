@@ -1,10 +1,13 @@
 package dns01test
 
 import (
+	"context"
 	"net"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"vault-plugin-secrets-pki-external-ca/internal/dns01"
 )
 
 // Listen answers DNS messages on a port of 127.0.0.1, over UDP and TCP, until
@@ -25,6 +28,18 @@ func Listen(t testing.TB, answer func(dns.ResponseWriter, *dns.Msg), keys map[st
 		t.Cleanup(func() { _ = server.Shutdown() })
 	}
 	return tcp.Addr().String()
+}
+
+// Public makes a server the one that every NS record leads to: who dials port
+// 53, where no test can listen, gets the server at addr; everything else is
+// dialled as usual.
+func Public(addr string) dns01.Dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if _, port, err := net.SplitHostPort(address); err == nil && port == "53" {
+			address = addr
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
 }
 
 // listenTwice finds a port that is free for both TCP and UDP.

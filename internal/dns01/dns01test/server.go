@@ -55,13 +55,9 @@ func Serve(t testing.TB, keys map[string]string, zones ...string) *Server {
 	return s
 }
 
-// Dial connects to the server when the port is 53, where no test can listen, and
-// as usual otherwise.
+// Dial is that of [Public] for this server.
 func (s *Server) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if _, port, err := net.SplitHostPort(address); err == nil && port == "53" {
-		address = s.Addr
-	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
+	return Public(s.Addr)(ctx, network, address)
 }
 
 // Add makes the server speak for a zone, without a record in it.
