@@ -124,6 +124,8 @@ func (u *Updater) readZone(answer *dns.Msg, name string) (string, error) {
 		return "", refusal{fmt.Errorf("name server %s has delegated %s to other name servers, where the record belongs", u.Nameserver, relative(cut))}
 	}
 	switch answer.Rcode {
+	case dns.RcodeNotAuth: // to a question, this is about the signature (RFC 8945 §5.2); PowerDNS says no more
+		return "", refusal{fmt.Errorf("name server %s answered NOTAUTH: it does not accept the TSIG key %s for %s", u.Nameserver, u.KeyName, u.Algorithm)}
 	case dns.RcodeServerFailure:
 		return "", fmt.Errorf("name server %s answered SERVFAIL to the question for the zone of %s", u.Nameserver, relative(name))
 	case dns.RcodeSuccess, dns.RcodeNameError:

@@ -186,6 +186,9 @@ func TestUpdaterDistrustsAnswers(t *testing.T) {
 			"has delegated www.example.com to other name servers",
 		},
 		{"a referral to the root", reply(dns.Msg{Ns: records(t, ". 300 IN NS a.root-servers.example.")}), true, "has no zone for"},
+		{"a refusal of the key that is not signed", func(w dns.ResponseWriter, q *dns.Msg) {
+			_ = w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeNotAuth))
+		}, true, "answered NOTAUTH: it does not accept the TSIG key writer.example for hmac-sha256"},
 		{"another id", func(w dns.ResponseWriter, q *dns.Msg) {
 			m := new(dns.Msg).SetReply(q)
 			m.Id++
