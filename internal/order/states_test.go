@@ -86,7 +86,7 @@ func TestStatesDocument(t *testing.T) {
 	t.Parallel()
 	want := statesDocument()
 	if *update {
-		if err := os.WriteFile(statesFile, []byte(want), 0o600); err != nil {
+		if err := os.WriteFile(statesFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

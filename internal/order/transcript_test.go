@@ -52,7 +52,7 @@ func TestTranscripts(t *testing.T) {
 			told := tell(w, s)
 			w.checkOnce()
 			if *update {
-				if err := os.WriteFile(path, []byte(told.String()), 0o600); err != nil {
+				if err := os.WriteFile(path, []byte(told.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
