@@ -63,8 +63,10 @@ func TestCachedIsChecked(t *testing.T) {
 		{"no names", nil, http.StatusBadRequest, []string{"identifiers"}},
 		{"a name that is none", fields{"identifiers": "a b"}, http.StatusBadRequest, []string{"identifiers", "a b"}},
 		{
-			"both measures", fields{"identifiers": "a.example.com", "min_validity_duration": "1h", "min_validity_percentage": 10},
-			http.StatusBadRequest, []string{"min_validity_duration", "min_validity_percentage"},
+			"both measures",
+			fields{"identifiers": "a.example.com", "min_validity_duration": "1h", "min_validity_percentage": 10},
+			http.StatusBadRequest,
+			[]string{"min_validity_duration", "min_validity_percentage"},
 		},
 		{"more than all", fields{"identifiers": "a.example.com", "min_validity_percentage": 101}, http.StatusBadRequest, []string{"min_validity_percentage", "100"}},
 		{"less than nothing", fields{"identifiers": "a.example.com", "min_validity_percentage": -1}, http.StatusBadRequest, []string{"min_validity_percentage"}},
