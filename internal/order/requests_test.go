@@ -20,7 +20,7 @@ func TestRequests(t *testing.T) {
 	}{
 		{1, func(*rules) {}, 6, "newOrder, authorization, answer, order, finalize, certificate"},
 		{2, func(*rules) {}, 8, "an authorization and an answer for each name, nothing else"},
-		{100, func(*rules) {}, 204, "the order is polled, not each authorization"},
+		{25, func(*rules) {}, 54, "the order is polled, not each authorization"},
 		{1, func(r *rules) { r.valid = true }, 3, "no authorization is read of an order that is ready"},
 		{100, func(r *rules) { r.valid = true }, 3, "however many there are"},
 		{3, func(r *rules) { r.validation = 100 * time.Millisecond }, 12, "two polls, after 40 and 120 ms"},

@@ -35,7 +35,10 @@ type world struct {
 	crashed bool
 	hurry   int // steps since the clock moved
 	onStep  func(from, to State)
-	jitter  float64
+	// dull marks the steps that were like the two before them.
+	dull   map[int]bool
+	kinds  [2]string
+	jitter float64
 }
 
 func newWorld(t testing.TB) *world {
@@ -43,7 +46,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, clock: c, ca: newFakeCA(t, c), claims: map[string]ID{},
 		safe:   &fakeSafe{keys: map[ID]crypto.Signer{}, certs: map[ID]*Certificate{}},
-		stored: map[ID][]byte{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {},
+		stored: map[ID][]byte{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {}, dull: map[int]bool{},
 	}
 	w.ca.onAnswer, w.ca.onFinalize = w.beforeAnswer, w.beforeFinalize
 	return w
@@ -124,6 +127,9 @@ func (w *world) advance(id ID) *Order {
 	}
 	w.checkStep(before, o)
 	w.onStep(before, o.State)
+	kind := fmt.Sprint(id, before, o.State, o.LastError)
+	w.dull[w.steps] = kind == w.kinds[0] && kind == w.kinds[1]
+	w.kinds = [2]string{w.kinds[1], kind}
 	w.save(o)
 	if o.Final() {
 		w.checkEnd(o)
