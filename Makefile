@@ -40,7 +40,7 @@ dist: ## Build the plugin for every platform into dist/, with SHA256SUMS.
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' \
 			-o dist/$(PLUGIN)_$(VERSION)_$${os}_$$arch$$suffix ./cmd/$(PLUGIN); \
 	done
-	cd dist && sha256sum $(PLUGIN)_* > SHA256SUMS
+	cd dist && { sha256sum $(PLUGIN)_* || shasum -a 256 $(PLUGIN)_*; } > SHA256SUMS
 
 .PHONY: test
 test: lint test-unit test-acceptance test-race ## Run every check and every test there is.
@@ -53,6 +53,7 @@ test-unit: ## Run the tests of the plugin's own packages under the race detector
 .PHONY: test-acceptance
 test-acceptance: testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
 	cd testbed && go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
+	cd testbed/bench && go test ./...
 
 .PHONY: test-race
 test-race: testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
@@ -70,6 +71,8 @@ lint: ## Check format, vet and static analysis, of the plugin and of the test be
 	$(TOOL) staticcheck ./...
 	cd testbed && go vet $(TESTBED_PACKAGES)
 	cd testbed && $(TOOL) staticcheck $(TESTBED_PACKAGES)
+	cd testbed/bench && go vet ./...
+	cd testbed/bench && $(TOOL) staticcheck ./...
 
 .PHONY: fmt
 fmt: ## Format all code.

@@ -21,6 +21,9 @@ type authorities struct {
 
 	mu      sync.Mutex
 	clients map[string]*client
+	// servers outlive the clients, which come and go with every change of an
+	// account.
+	servers map[authority]*acmeclient.Server
 	// drops counts what was dropped: an account that was read before the latest
 	// drop may be out of date.
 	drops int
@@ -29,8 +32,6 @@ type authorities struct {
 // client is an account, ready to be used.
 type client struct {
 	*acmeclient.Client
-	server    *acmeclient.Server
-	authority authority
 	// version is the account key that the client signs with.
 	version int
 }
@@ -39,7 +40,7 @@ type client struct {
 type authority struct{ directoryURL, trustedCA string }
 
 func newAuthorities(now func() time.Time) *authorities {
-	return &authorities{now: now, clients: map[string]*client{}}
+	return &authorities{now: now, clients: map[string]*client{}, servers: map[authority]*acmeclient.Server{}}
 }
 
 // server makes the means to talk to an account's CA; it sends nothing.
@@ -60,9 +61,9 @@ func (a *authorities) cached(name string) (c *client, drops int) {
 	return a.clients[name], a.drops
 }
 
-// keep makes the client of an account, over the connections of another one at
-// the same CA if there is one. It is remembered, unless an account was dropped
-// since the number of drops was read, which was before the account was.
+// keep makes the client of an account, over the connections of others at the
+// same CA. It is remembered, unless an account was dropped since the number of
+// drops was read, which was before the account was.
 func (a *authorities) keep(of *account.Account, drops int) (*client, error) {
 	key, err := of.Signer()
 	if err != nil {
@@ -70,18 +71,15 @@ func (a *authorities) keep(of *account.Account, drops int) (*client, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := &client{authority: authority{of.DirectoryURL, of.TrustedCA}, version: of.ActiveVersion()}
-	for _, other := range a.clients {
-		if other.authority == c.authority {
-			c.server = other.server
-		}
-	}
-	if c.server == nil {
-		if c.server, err = a.server(of); err != nil {
+	at := authority{of.DirectoryURL, of.TrustedCA}
+	server, open := a.servers[at]
+	if !open {
+		if server, err = a.server(of); err != nil {
 			return nil, err
 		}
+		a.servers[at] = server
 	}
-	c.Client = c.server.Account(of.URL, key)
+	c := &client{Client: server.Account(of.URL, key), version: of.ActiveVersion()}
 	if drops == a.drops {
 		a.clients[of.Name] = c
 	}
@@ -100,8 +98,8 @@ func (a *authorities) drop(name string) {
 func (a *authorities) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, c := range a.clients {
-		c.server.Close()
+	for _, server := range a.servers {
+		server.Close()
 	}
 }
 

@@ -132,7 +132,7 @@ func TestIdentifierWorkflow(t *testing.T) {
 
 // verified parses the certificate of an answer and verifies it against the
 // roots of the CA, over the chain of the answer.
-func verified(t *testing.T, ca *acmetest.TestCA, data map[string]any) *x509.Certificate {
+func verified(t testing.TB, ca *acmetest.TestCA, data map[string]any) *x509.Certificate {
 	t.Helper()
 	leaf := parseCertificate(t, data["certificate"].(string))
 	intermediates := x509.NewCertPool()
@@ -145,7 +145,7 @@ func verified(t *testing.T, ca *acmetest.TestCA, data map[string]any) *x509.Cert
 	return leaf
 }
 
-func parseCertificate(t *testing.T, text string) *x509.Certificate {
+func parseCertificate(t testing.TB, text string) *x509.Certificate {
 	t.Helper()
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {

@@ -17,7 +17,8 @@ import (
 )
 
 // Work does what is due for a key and returns when to come back; the zero time
-// means that only a wake-up will. It must return soon after ctx has ended.
+// means that only a wake-up will, and a time that has passed means at once. It
+// must return soon after ctx has ended, and must not panic.
 type Work func(ctx context.Context, key string) time.Time
 
 // Engine schedules keys. Make one with [New], start it with [Engine.Run].
@@ -52,7 +53,11 @@ func New(workers int, now func() time.Time, work Work) *Engine {
 }
 
 // Schedule makes a key due at a time, or earlier if it is due earlier already.
+// The zero time means at once.
 func (e *Engine) Schedule(key string, due time.Time) {
+	if due.IsZero() {
+		due = e.now()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at := e.entries[key]
@@ -123,6 +128,10 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
+// longestNap bounds how late the engine notices that the clock was set: a timer
+// runs by another one, which stands still while the machine sleeps.
+const longestNap = time.Minute
+
 // await returns true when a key is due, false when ctx has ended.
 func (e *Engine) await(ctx context.Context) bool {
 	for {
@@ -132,7 +141,7 @@ func (e *Engine) await(ctx context.Context) bool {
 		}
 		var timer <-chan time.Time
 		if ok {
-			timer = time.After(wait)
+			timer = time.After(min(wait, longestNap))
 		}
 		select {
 		case <-ctx.Done():

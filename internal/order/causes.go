@@ -14,7 +14,7 @@ import (
 // (§7.1.6: one invalid authorization makes the order invalid).
 func (o *Order) unusable(ctx context.Context, env Env, at acme.Order) (move, error) {
 	if at.Status != acme.StatusInvalid {
-		return move{}, fmt.Errorf("the CA put the order into the status %q, which is none of RFC 8555: %w", at.Status, ErrRefused)
+		return move{}, fmt.Errorf("%w (§7.1.6): it put the order into the status %q", acme.ErrViolation, at.Status)
 	}
 	causes := o.causes(ctx, env)
 	if at.Error != nil {
@@ -23,7 +23,7 @@ func (o *Order) unusable(ctx context.Context, env Env, at acme.Order) (move, err
 	if len(causes) == 0 {
 		causes = []string{"the CA gave no reason"}
 	}
-	return move{}, fmt.Errorf("the CA made the order invalid: %s: %w", strings.Join(causes, "; "), ErrRefused)
+	return move{}, refuse("the CA made the order invalid: %s", strings.Join(causes, "; "))
 }
 
 // causes reads the authorizations for what went wrong. It says what it could

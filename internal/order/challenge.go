@@ -157,7 +157,7 @@ func awaitValidation(ctx context.Context, env Env, o *Order) (move, error) {
 	switch at.Status {
 	case acme.StatusPending:
 		if o.replaced(at.Authorizations) {
-			return move{}, fmt.Errorf("%w: %w", ErrAuthorizationsChanged, ErrRefused)
+			return move{}, fmt.Errorf("%w (§7.1.3): it changed the authorizations of the order", acme.ErrViolation)
 		}
 		return o.stay(poll(o.Tries, at.RetryAfter))
 	case acme.StatusReady:

@@ -148,10 +148,6 @@ func (o *Order) stayBecause(why string, after time.Duration) (move, error) {
 	return move{to: o.State, after: after, because: why}, nil
 }
 
-// ErrRefused is wrapped by the error of a step after which trying again is
-// useless, where it is not a refusal of the CA's (an *acme.Problem) anyway.
-var ErrRefused = errors.New("refused")
-
 // Advance takes one step. It neither sleeps nor stores: the caller stores the
 // order and comes back at o.Due. It returns false when there is nothing to
 // store: the state is final, or ctx ended meanwhile. In the latter case o may
@@ -200,33 +196,47 @@ func (o *Order) apply(at Description, m move, err error, env Env) {
 	}
 }
 
-// final tells a refusal from a failure that may pass. An error that is neither
-// (of storage, say) is tried again: it must not cost anybody an order.
-func final(err error) bool {
-	if errors.Is(err, ErrRefused) || errors.Is(err, acme.ErrViolation) {
-		return true
-	}
-	_, problem := errors.AsType[*acme.Problem](err)
-	return problem && !acme.Temporary(err)
-}
+// refused is the error of a step after which trying again is useless, where it
+// is not a refusal of the CA's (an *acme.Problem) anyway.
+type refused struct{ error }
 
-// notYet is a refusal that is expected to pass.
+func (r refused) Unwrap() error { return r.error }
+
+func refuse(format string, args ...any) error { return refused{fmt.Errorf(format, args...)} }
+
+// notYet is the error of a step that is to be tried again though the CA refuses.
 type notYet struct{ error }
 
 func (n notYet) Unwrap() error { return n.error }
+
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// final tells a refusal from a failure that may pass. An error that is neither
+// (of storage, say) is tried again: it must not cost anybody an order.
+func final(err error) bool {
+	switch {
+	case is[notYet](err):
+		return false
+	case is[refused](err), errors.Is(err, acme.ErrViolation):
+		return true
+	}
+	return is[*acme.Problem](err) && !acme.Temporary(err)
+}
 
 // gone tells that the CA has deleted the order or an authorization of it, as it
 // may once it is over (RFC 8555 §7.1.3). It is to be believed when it has been
 // said several times: right after newOrder a CA with several databases may not
 // find what it has just made.
 func (o *Order) gone(err error) bool {
-	_, soon := errors.AsType[notYet](err)
-	return !soon && o.URL != "" && acme.Gone(err) && !acme.IsProblem(err, acme.AccountDoesNotExist)
+	return !is[notYet](err) && o.URL != "" && acme.Gone(err) && !acme.IsProblem(err, acme.AccountDoesNotExist)
 }
 
 // during says what was being done when err came up, unless err says so itself.
 func during(what string, err error) error {
-	if _, told := errors.AsType[*acme.Unreachable](err); told {
+	if is[*acme.Unreachable](err) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -2,7 +2,6 @@ package order
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,14 +9,6 @@ import (
 	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
-)
-
-// Reasons to give up an order whose CA does not keep to the protocol; each is
-// wrapped by an error that wraps [ErrRefused] too.
-var (
-	ErrIdentifiersChanged    = errors.New("the CA changed the set of identifiers (RFC 8555 §7.1.3)")
-	ErrAuthorizationsChanged = errors.New("the CA changed the set of authorizations (RFC 8555 §7.1.3)")
-	ErrForeignKey            = errors.New("the order was finalized with a key that is not ours")
 )
 
 // submit asks the CA for an order (RFC 8555 §7.4). It can only be repeated by
@@ -29,7 +20,7 @@ func submit(ctx context.Context, env Env, o *Order) (move, error) {
 		return move{}, during("asking the CA for an order", err)
 	}
 	if !sameSet(values(at.Identifiers), values(o.identifiers())) {
-		return move{}, fmt.Errorf("%w: it was asked for %v and made an order for %v: %w", ErrIdentifiersChanged, o.Values(), at.Identifiers, ErrRefused)
+		return move{}, fmt.Errorf("%w (§7.4): it was asked for %v and made an order for %v", acme.ErrViolation, o.Values(), at.Identifiers)
 	}
 	if at.Status == acme.StatusProcessing && o.RequestCSR == "" {
 		return o.awaitOther("an order whose certificate is being made for another key", env)
@@ -142,7 +133,7 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 			}
 		}
 		if why := o.failure(a); why != "" {
-			return move{}, fmt.Errorf("%s: %w", why, ErrRefused)
+			return move{}, refuse("%s", why)
 		}
 		if a.Status == acme.StatusValid {
 			continue
@@ -177,7 +168,7 @@ func (o *Order) answerable(a *Authorization) error {
 		}
 		offered = append(offered, string(c.Type))
 	}
-	return fmt.Errorf("for %q the CA offers %v, of which none is allowed by the role and can be answered: %w", o.Label(a), offered, ErrRefused)
+	return refuse("for %q the CA offers %v, of which none is allowed by the role and can be answered", o.Label(a), offered)
 }
 
 // complete tells that a challenge has all that it takes to answer it. A token

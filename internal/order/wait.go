@@ -14,7 +14,11 @@ const (
 	graceAfterCSR = 24 * time.Hour
 
 	firstPoll   = 40 * time.Millisecond
-	longestPoll = 15 * time.Second
+	steadyPoll  = 15 * time.Second
+	longestPoll = 10 * time.Minute
+	// quickPolls come before the interval is steady; pollsAlike are made before
+	// it is doubled from then on.
+	quickPolls, pollsAlike = 9, 20
 
 	firstRetry   = time.Second
 	longestRetry = 10 * time.Minute
@@ -25,11 +29,17 @@ const (
 )
 
 // poll is how long to wait before reading a resource of the CA again for the
-// n-th time (from 0): doubling from an interval in which a CA on the same
-// machine has answered to one that no public CA minds, and never shorter than
-// the CA asks (RFC 8555 §7.4, §7.5.1).
+// n-th time (from 0), and never shorter than the CA asks (RFC 8555 §7.4,
+// §7.5.1): doubling from an interval in which a CA on the same machine has
+// answered to one that no public CA minds, then growing slowly with the time
+// that has passed already, because a CA that takes days is not to be asked a
+// hundred thousand times.
 func poll(n int, asked time.Duration) time.Duration {
-	return max(double(firstPoll, n, longestPoll), asked)
+	d := double(firstPoll, n, steadyPoll)
+	if d == steadyPoll {
+		d = double(steadyPoll, (n-quickPolls)/pollsAlike, longestPoll)
+	}
+	return max(d, asked)
 }
 
 // backoff is how long to wait after the n-th failure in a row (from 1): from a

@@ -32,7 +32,20 @@ func TestExternalAccountBinding(t *testing.T) {
 		t.Errorf("the account shows its binding key: %s", shown)
 	}
 	cert := s.checkReuse(t)
+	s.checkOutage(t, path)
 	s.checkLog(t, mac, cert.text(t, "private_key"))
+}
+
+// checkOutage ends the CA. What needs it says so, and changes nothing.
+func (s site) checkOutage(t *testing.T, account string) {
+	t.Helper()
+	before := asJSON(t, s.read(t, account))
+	s.Pebble.Stop()
+	s.call(t, "POST", account+"/rotate-key", nil).expect(t, 502)
+	s.call(t, "POST", account, fields{"email_contacts": "new@example.com"}).expect(t, 502)
+	if after := asJSON(t, s.read(t, account)); after != before {
+		t.Errorf("what failed changed the account from %s to %s", before, after)
+	}
 }
 
 // checkReuse orders a certificate twice over; the second time the CA asks for no validation.

@@ -1,0 +1,287 @@
+package order
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/keys"
+)
+
+// world drives orders as the plugin does: it reads the stored order before
+// every step and stores it after. It checks on the way what must hold in every
+// story.
+type world struct {
+	t      testing.TB
+	clock  *clock
+	ca     *fakeCA
+	safe   *fakeSafe
+	claims map[string]ID
+	ids    []ID
+	stored map[ID][]byte
+	dues   map[ID]time.Time // of those that are not final
+	// callers holds the keys of those who sent a CSR.
+	callers map[ID]crypto.Signer
+	// steps counts them; before the result of step crashAt is stored the process
+	// dies, and a new one starts from what was stored.
+	steps   int
+	crashAt int
+	crashed bool
+	hurry   int // steps since the clock moved
+	onStep  func(from, to State)
+	// dull marks the steps that were like the two before them.
+	dull   map[int]bool
+	kinds  [2]string
+	jitter float64
+}
+
+func newWorld(t testing.TB) *world {
+	c := newClock()
+	w := &world{
+		t: t, clock: c, ca: newFakeCA(t, c), claims: map[string]ID{},
+		safe:   &fakeSafe{keys: map[ID]crypto.Signer{}, certs: map[ID]*Certificate{}},
+		stored: map[ID][]byte{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {}, dull: map[int]bool{},
+	}
+	w.ca.onAnswer, w.ca.onFinalize = w.beforeAnswer, w.beforeFinalize
+	return w
+}
+
+// add stores a new order for names.
+func (w *world) add(names ...string) *Order {
+	n := len(w.ids) + 1
+	id, err := ParseID(fmt.Sprintf("019b76da-a800-7000-8000-%012d", n))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o := New(id, "role", "account", w.clock.now())
+	o.KeyKind, o.Population, o.Allowed = keys.EC256, CNFirst, acme.ChallengeTypes
+	for _, name := range names {
+		o.Identifiers = append(o.Identifiers, Identifier{name, acme.Identifier{Type: acme.DNS, Value: name}})
+	}
+	w.ids = append(w.ids, id)
+	w.save(o)
+	return o
+}
+
+func (w *world) save(o *Order) {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		w.t.Fatalf("the order cannot be stored: %v", err)
+	}
+	w.stored[o.ID] = raw
+	if delete(w.dues, o.ID); !o.Final() {
+		w.dues[o.ID] = o.Due
+	}
+}
+
+func (w *world) load(id ID) *Order {
+	var o Order
+	if err := json.Unmarshal(w.stored[id], &o); err != nil {
+		w.t.Fatal(err)
+	}
+	return &o
+}
+
+func (w *world) env() Env {
+	return Env{
+		Now: w.clock.now, Jitter: func() float64 { return w.jitter },
+		CA: w.ca, Safe: w.safe, Claim: w.claim,
+	}
+}
+
+func (w *world) claim(url string, id ID) ID {
+	if holder, taken := w.claims[url]; taken {
+		return holder
+	}
+	w.claims[url] = id
+	return id
+}
+
+// restart forgets what only memory knew.
+func (w *world) restart() {
+	clear(w.claims)
+	for _, id := range w.ids {
+		if o := w.load(id); o.URL != "" && !o.Final() {
+			w.claims[o.URL] = id
+		}
+	}
+}
+
+// advance takes one step with an order.
+func (w *world) advance(id ID) *Order {
+	if w.steps++; w.steps == w.crashAt {
+		w.crashed = true
+		Advance(context.Background(), w.env(), w.load(id)) // and the process dies
+		w.restart()
+	}
+	o := w.load(id)
+	before := o.State
+	if !Advance(context.Background(), w.env(), o) {
+		w.t.Fatalf("order %s in state %s was not advanced", id, o.State)
+	}
+	w.checkStep(before, o)
+	w.onStep(before, o.State)
+	kind := fmt.Sprint(id, before, o.State, o.LastError)
+	w.dull[w.steps] = kind == w.kinds[0] && kind == w.kinds[1]
+	w.kinds = [2]string{w.kinds[1], kind}
+	w.save(o)
+	if o.Final() {
+		w.checkEnd(o)
+	}
+	return o
+}
+
+// checkStep holds every step to the table, and to an end in finite time.
+func (w *world) checkStep(before State, o *Order) {
+	failed := o.State == StateError || o.State == StateExpired
+	if !failed && o.State != before && !slices.Contains(Life[before].Next, o.State) {
+		w.t.Errorf("went from %s to %s", before, o.State)
+	}
+	if o.Final() != o.Due.IsZero() {
+		w.t.Errorf("order in state %s is due %s", o.State, o.Due)
+	}
+	if !o.Final() && o.Due.After(o.Deadline.Add(time.Second)) {
+		w.t.Errorf("order in state %s is due %s, after its deadline %s", o.State, o.Due, o.Deadline)
+	}
+	if last := o.Created.Add(longestPatience + graceAfterCSR + time.Hour); o.Deadline.After(last) {
+		w.t.Errorf("the deadline has moved to %s", o.Deadline)
+	}
+	const most = 40
+	if w.hurry++; w.hurry > most {
+		w.t.Fatalf("more than %d steps while the clock stands still; order %s in state %s, last error %q", most, o.ID, o.State, o.LastError)
+	}
+}
+
+// checkEnd looks at what a final order has come to.
+func (w *world) checkEnd(o *Order) {
+	if w.claims[o.URL] == o.ID {
+		delete(w.claims, o.URL)
+	}
+	if (o.State == StateError || o.State == StateExpired) && o.LastError == "" {
+		w.t.Errorf("order %s is %s without a reason", o.ID, o.State)
+	}
+	if o.State != StateCompleted {
+		return
+	}
+	cert, key := w.safe.certs[o.ID], w.safe.keys[o.ID]
+	if o.RequestCSR != "" {
+		key = w.callers[o.ID]
+	}
+	if cert == nil || key == nil {
+		w.t.Fatalf("order %s is completed without certificate or key", o.ID)
+	}
+	leaf := parseCertificate(w.t, cert.DER())
+	if !keys.Same(leaf.PublicKey, key.Public()) {
+		w.t.Errorf("order %s: the certificate is for another key than the one that is kept", o.ID)
+	}
+	if !namesAll(leaf, o.identifiers()) || o.Serial != FormatSerial(leaf.SerialNumber) {
+		w.t.Errorf("order %s: the certificate is for %v, serial %s", o.ID, leaf.DNSNames, o.Serial)
+	}
+}
+
+// beforeAnswer holds that challenges are answered only when all identifiers of
+// the order have been reported, and the reports are stored.
+func (w *world) beforeAnswer() {
+	for _, id := range w.ids {
+		if o := w.load(id); o.State == StateNotifying && len(o.unreported()) > 0 {
+			w.t.Errorf("a challenge is answered while %v are not in place", o.unreported())
+		} else if o.State == StateAwaiting {
+			w.t.Errorf("a challenge is answered before that was stored")
+		}
+	}
+}
+
+// beforeFinalize holds that key and CSR are stored when the CA gets them.
+func (w *world) beforeFinalize(csr []byte) {
+	for _, id := range w.ids {
+		o := w.load(id)
+		if !slices.Equal(o.CSR, csr) {
+			continue
+		}
+		if o.RequestCSR == "" && !certifies(w.t, csr, w.safe.keys[id]) {
+			w.t.Errorf("the CSR of order %s is sent, but its key is not kept", id)
+		}
+		return
+	}
+	w.t.Errorf("a CSR is sent that is not stored")
+}
+
+// due gives the order that is due first, if it is by the given time.
+func (w *world) due(by time.Time) (id ID, found bool) {
+	var first time.Time
+	for _, candidate := range w.ids {
+		at, waiting := w.dues[candidate]
+		if waiting && !at.After(by) && (!found || at.Before(first)) {
+			id, first, found = candidate, at, true
+		}
+	}
+	if found && first.After(w.clock.now()) {
+		w.hurry = 0
+		w.clock.forwardTo(first)
+	}
+	return id, found
+}
+
+// fulfill reports a challenge as the plugin does, and wakes the order.
+func (w *world) fulfill(id ID, name string, t acme.ChallengeType) error {
+	o := w.load(id)
+	if err := o.Fulfill(name, t); err != nil {
+		return err
+	}
+	if o.State == StateAwaiting {
+		o.Due = w.clock.now()
+	}
+	w.save(o)
+	return nil
+}
+
+// fakeSafe keeps things in memory.
+type fakeSafe struct {
+	keys  map[ID]crypto.Signer
+	certs map[ID]*Certificate
+	// failures is how many of the next calls fail, half of them after the effect.
+	failures int
+}
+
+var errSafe = errors.New("storage is away")
+
+func (s *fakeSafe) fail() error {
+	if s.failures == 0 {
+		return nil
+	}
+	s.failures--
+	return errSafe
+}
+
+// Key implements Safe.
+func (s *fakeSafe) Key(_ context.Context, id ID) (crypto.Signer, error) {
+	if err := s.fail(); err != nil {
+		return nil, err
+	}
+	if key := s.keys[id]; key != nil {
+		return key, nil
+	}
+	return nil, ErrNoKey
+}
+
+// KeepKey implements Safe.
+func (s *fakeSafe) KeepKey(_ context.Context, id ID, key crypto.Signer) error {
+	if s.failures%2 == 0 {
+		s.keys[id] = key
+	}
+	return s.fail()
+}
+
+// KeepCertificate implements Safe.
+func (s *fakeSafe) KeepCertificate(_ context.Context, o *Order, c *Certificate) error {
+	if s.failures%2 == 0 {
+		s.certs[o.ID] = c
+	}
+	return s.fail()
+}
