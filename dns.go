@@ -59,7 +59,7 @@ func (p prover) delegated(all []dnsprovider.Entry, o *order.Order, own dnsprovid
 	case own == nil:
 		return order.Place{}, false, nil
 	}
-	return order.Place{}, false, fmt.Errorf("%s is delegated by CNAME to %s, which no DNS provider has among its identifiers: %w", record, target, order.ErrRefused)
+	return order.Place{}, false, order.Refuse("%s is delegated by CNAME to %s, which no DNS provider has among its identifiers", record, target)
 }
 
 func placeAt(e dnsprovider.Entry, name string) order.Place {
@@ -73,7 +73,7 @@ func (p prover) follow(ctx context.Context, e dnsprovider.Entry, name string) (s
 	}
 	target, err := p.b.dns.resolver(terms).Follow(ctx, name)
 	if errors.Is(err, dns01.ErrAlias) {
-		return "", fmt.Errorf("%w: %w", err, order.ErrRefused)
+		return "", order.Refuse("%w", err)
 	}
 	return target, err
 }

@@ -95,7 +95,7 @@ func (b *backend) locateTrial(ctx context.Context, s logical.Storage, t *trial) 
 	asked := &order.Order{DNSProvider: pinned.dnsProvider()}
 	place, ok, err := prover{b, s}.Locate(ctx, asked, acme.Identifier{Type: acme.DNS, Value: name.String()})
 	switch {
-	case errors.Is(err, order.ErrRefused):
+	case order.Refused(err):
 		return order.Place{}, badRequest("identifier: %w", err)
 	case err != nil:
 		return order.Place{}, status(502, "following the aliases of the identifier: %w", err)

@@ -104,6 +104,9 @@ func newFakeCA(t testing.TB, c *clock) *fakeCA {
 	}
 }
 
+// KeyAuthorization is no request: it is computed.
+func (ca *fakeCA) KeyAuthorization(token string) (string, error) { return token + ".thumbprint", nil }
+
 // serve lets a request meet its fault, or else has its effect.
 func (ca *fakeCA) serve(verb, url string, effect func() error) error {
 	ca.requests = append(ca.requests, verb)

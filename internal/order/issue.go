@@ -31,7 +31,7 @@ func makeRequest(ctx context.Context, env Env, o *Order) (move, error) {
 	}
 	csr, err := MakeCSR(key, o.identifiers(), population)
 	if err != nil {
-		return move{}, refuse("%w", err)
+		return move{}, Refuse("%w", err)
 	}
 	o.setCSR(csr, env.Now())
 	return moveTo(StateFinalizing)
@@ -40,7 +40,7 @@ func makeRequest(ctx context.Context, env Env, o *Order) (move, error) {
 func (o *Order) useRequestCSR(now time.Time) error {
 	csr, err := ParseCSR(o.RequestCSR)
 	if err != nil {
-		return refuse("reading the stored CSR: %w", err)
+		return Refuse("reading the stored CSR: %w", err)
 	}
 	o.setCSR(csr.DER, now)
 	return nil
@@ -64,7 +64,7 @@ func (o *Order) key(ctx context.Context, env Env) (crypto.Signer, error) {
 		return key, err
 	}
 	if key, err = keys.Generate(o.KeyKind); err != nil {
-		return nil, refuse("making the key: %w", err)
+		return nil, Refuse("making the key: %w", err)
 	}
 	if err := env.Safe.KeepKey(ctx, o.ID, key); err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (o *Order) toCollect(at acme.Order, now time.Time) (move, error) {
 		return moveTo(StateCollecting)
 	}
 	if o.RequestCSR == "" {
-		return move{}, refuse("the order is %s at the CA already, for a key that is not ours", at.Status)
+		return move{}, Refuse("the order is %s at the CA already, for a key that is not ours", at.Status)
 	}
 	if err := o.useRequestCSR(now); err != nil {
 		return move{}, err
@@ -198,7 +198,7 @@ func (o *Order) download(ctx context.Context, env Env) (move, error) {
 	}
 	cert, err := CheckCertificate(chain, o.CSR, o.identifiers(), env.Now())
 	if err != nil {
-		return move{}, refuse("the certificate that the CA sent cannot be used: %w", err)
+		return move{}, Refuse("the certificate that the CA sent cannot be used: %w", err)
 	}
 	o.Serial, o.NotBefore, o.NotAfter = cert.Serial, cert.NotBefore, cert.NotAfter
 	if err := env.Safe.KeepCertificate(ctx, o, cert); err != nil {

@@ -202,7 +202,12 @@ type refused struct{ error }
 
 func (r refused) Unwrap() error { return r.error }
 
-func refuse(format string, args ...any) error { return refused{fmt.Errorf(format, args...)} }
+// Refuse makes an error that ends the order it is about: trying again is useless
+// until somebody changes something.
+func Refuse(format string, args ...any) error { return refused{fmt.Errorf(format, args...)} }
+
+// Refused tells whether err is, or wraps, one that [Refuse] made.
+func Refused(err error) bool { return is[refused](err) }
 
 // notYet is the error of a step that is to be tried again though the CA refuses.
 type notYet struct{ error }

@@ -120,7 +120,7 @@ func (o *Order) unlessLate(ctx context.Context, env Env, a *Authorization, failu
 // whenLate gives the final form of a failure when the time is over, else nil.
 func (o *Order) whenLate(env Env, terms Terms, failure error) error {
 	if waited := env.Now().Sub(o.ProofsSince); waited > terms.Timeout {
-		return fmt.Errorf("given up after %s: %w: %w", waited.Round(time.Second), failure, ErrRefused)
+		return Refuse("given up after %s: %w", waited.Round(time.Second), failure)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 			}
 		}
 		if why := o.failure(a); why != "" {
-			return move{}, refuse("%s", why)
+			return move{}, Refuse("%s", why)
 		}
 		if a.Status == acme.StatusValid {
 			continue
@@ -168,7 +168,7 @@ func (o *Order) answerable(a *Authorization) error {
 		}
 		offered = append(offered, string(c.Type))
 	}
-	return refuse("for %q the CA offers %v, of which none is allowed by the role and can be answered", o.Label(a), offered)
+	return Refuse("for %q the CA offers %v, of which none is allowed by the role and can be answered", o.Label(a), offered)
 }
 
 // complete tells that a challenge has all that it takes to answer it. A token

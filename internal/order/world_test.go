@@ -189,8 +189,8 @@ func (w *world) checkEnd(o *Order) {
 // the order have been reported, and the reports are stored.
 func (w *world) beforeAnswer() {
 	for _, id := range w.ids {
-		if o := w.load(id); o.State == StateNotifying && len(o.unreported()) > 0 {
-			w.t.Errorf("a challenge is answered while %v are not in place", o.unreported())
+		if o := w.load(id); o.State == StateNotifying && len(o.Unreported()) > 0 {
+			w.t.Errorf("a challenge is answered while %v are not in place", o.Unreported())
 		} else if o.State == StateAwaiting {
 			w.t.Errorf("a challenge is answered before that was stored")
 		}
