@@ -25,7 +25,7 @@ import (
 
 // Types lists every kind of DNS service, in the order of the documentation.
 var Types = []Type{
-	awsRoute53, azureDNS, googleCloudDNS, rfc2136, cloudflare, dnsimple, dnsMadeEasy, acmeDNS, webhook,
+	awsRoute53, azureDNS, googleCloudDNS, rfc2136, cloudflare, dnsimple, dnsMadeEasy, powerDNS, acmeDNS, webhook,
 }
 
 // Find gives the kind of a name, or nil.
