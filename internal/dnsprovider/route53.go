@@ -59,9 +59,12 @@ var awsRoute53 = definition[route53Settings]{
 		return nil
 	},
 	open: func(s *route53Settings, label string, o Options) (dns01.Provider, error) {
-		service := &route53Sets{settings: s, client: route53.New(route53.Options{
+		client := route53.New(route53.Options{
 			Region: s.region(), Credentials: s.credentials(o), HTTPClient: o.client(), Retryer: aws.NopRetryer{},
-		})}
+		})
+		service := &route53Sets{
+			settings: s, listZones: client.ListHostedZonesByName, listSets: client.ListResourceRecordSets, changeSets: client.ChangeResourceRecordSets,
+		}
 		return &setProvider{label: label, scope: "aws-route53", service: service}, nil
 	},
 }

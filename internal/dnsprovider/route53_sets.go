@@ -16,8 +16,15 @@ import (
 // is at all name servers; that is looked for by DNS.
 type route53Sets struct {
 	settings *route53Settings
-	client   *route53.Client
+
+	listZones  route53Call[route53.ListHostedZonesByNameInput, route53.ListHostedZonesByNameOutput]
+	listSets   route53Call[route53.ListResourceRecordSetsInput, route53.ListResourceRecordSetsOutput]
+	changeSets route53Call[route53.ChangeResourceRecordSetsInput, route53.ChangeResourceRecordSetsOutput]
 }
+
+// route53Call is one of the client's seventy operations. A field for the client
+// itself, or for an interface to it, would link all of them into the program.
+type route53Call[In, Out any] func(context.Context, *In, ...func(*route53.Options)) (*Out, error)
 
 func (*route53Sets) write(value string) string { return `"` + value + `"` }
 
@@ -31,7 +38,7 @@ func (s *route53Sets) zone(ctx context.Context, name string) (zone, error) {
 // named gives the public hosted zones of exactly that name. The answer holds
 // those that follow in the order of names, too.
 func (s *route53Sets) named(ctx context.Context, name string) ([]zone, error) {
-	out, err := s.client.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: aws.String(name + ".")})
+	out, err := s.listZones(ctx, &route53.ListHostedZonesByNameInput{DNSName: aws.String(name + ".")})
 	if err != nil {
 		return nil, s.settings.awsError(err)
 	}
@@ -48,7 +55,7 @@ func (s *route53Sets) named(ctx context.Context, name string) ([]zone, error) {
 // read asks for the first set from a name and type on, which is that set if
 // there is one.
 func (s *route53Sets) read(ctx context.Context, z zone, name string) (recordSet, error) {
-	out, err := s.client.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
+	out, err := s.listSets(ctx, &route53.ListResourceRecordSetsInput{
 		HostedZoneId: &z.id, StartRecordName: aws.String(name + "."), StartRecordType: types.RRTypeTxt, MaxItems: aws.Int32(1),
 	})
 	if err != nil {
@@ -81,7 +88,7 @@ func (s *route53Sets) replace(ctx context.Context, z zone, name string, old, upd
 	if len(updated.values) > 0 {
 		batch.Changes = append(batch.Changes, route53Change(types.ChangeActionCreate, name, updated))
 	}
-	_, err := s.client.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: &z.id, ChangeBatch: &batch})
+	_, err := s.changeSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: &z.id, ChangeBatch: &batch})
 	if err == nil {
 		return nil
 	}
