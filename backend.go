@@ -34,6 +34,8 @@ type backend struct {
 
 	now    func() time.Time
 	jitter func() float64
+	// storagePause is how long work rests when storage fails.
+	storagePause time.Duration
 
 	lifecycle   lifecycle
 	authorities *authorities
@@ -64,11 +66,12 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 
 func newBackend(now func() time.Time) *backend {
 	b := &backend{
-		now:         now,
-		jitter:      rand.Float64,
-		authorities: newAuthorities(now),
-		claims:      claims{holders: map[string]order.ID{}},
-		orderLocks:  locksutil.CreateLocks(),
+		now:          now,
+		jitter:       rand.Float64,
+		storagePause: 5 * time.Second,
+		authorities:  newAuthorities(now),
+		claims:       claims{holders: map[string]order.ID{}},
+		orderLocks:   locksutil.CreateLocks(),
 	}
 	b.Backend = &framework.Backend{
 		BackendType:    logical.TypeLogical,

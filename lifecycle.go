@@ -102,7 +102,7 @@ func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e *engin
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(storagePause):
+		case <-time.After(b.storagePause):
 		}
 	}
 }
@@ -133,15 +133,14 @@ func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine)
 }
 
 func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
+	_, beginning := b.reserved.Load(active.Prefix + role + "/" + string(id)) // asked before the record is read
 	o, err := orders.Get(ctx, s, orderPath(id))
-	if errors.Is(err, store.ErrNotFound) {
-		// The request that made the mark died before it stored the order.
-		if b.now().Sub(id.Time()) < requestPatience {
-			return nil // or is about to
-		}
-		return active.Delete(ctx, s, role+"/"+string(id))
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound) && beginning:
+		return nil // the request that made the mark is about to store the order, and to wake it
+	case errors.Is(err, store.ErrNotFound):
+		return active.Delete(ctx, s, role+"/"+string(id)) // it ended before it had
+	case err != nil:
 		return err
 	}
 	if o.URL != "" {

@@ -28,6 +28,8 @@ type mount struct {
 	log     hclog.Logger
 	// now is the clock of the engine.
 	now func() time.Time
+	// storagePause is how long work rests when storage fails.
+	storagePause time.Duration
 	// entity is who sends the requests.
 	entity string
 	// heard is told everything that a client gets to see.
@@ -59,7 +61,7 @@ func newMount(t testing.TB, options ...option) *mount {
 // mountOn mounts the engine on a storage, as Vault does after a restart.
 func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 	t.Helper()
-	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, system: &host{
+	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, storagePause: 20 * time.Millisecond, system: &host{
 		StaticSystemView: logical.StaticSystemView{
 			ReplicationStateVal: consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled,
 			PluginEnvironment:   &logical.PluginEnvironment{},
@@ -69,6 +71,7 @@ func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 		change(m)
 	}
 	m.b = newBackend(func() time.Time { return m.now() })
+	m.b.storagePause = m.storagePause
 	conf := &logical.BackendConfig{Logger: m.log, System: m.system, StorageView: s}
 	if err := m.b.Setup(t.Context(), conf); err != nil {
 		t.Fatalf("setting up: %v", err)
@@ -217,17 +220,16 @@ func (m *mount) refused(want int, op logical.Operation, path string, data map[st
 	}
 }
 
-// eventually waits until a condition holds.
+// eventually waits until a condition holds. It asks often at first, and then
+// leaves the processors to what it waits for.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
+	for pause := 2 * time.Millisecond; !holds(); pause = min(pause*5/4, 100*time.Millisecond) {
 		select {
 		case <-deadline:
 			t.Fatalf("waited %s in vain: %s", patience, what)
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }

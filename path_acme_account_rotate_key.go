@@ -2,6 +2,7 @@ package pkiexternalca
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -9,6 +10,8 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
 // rotation is what a request to rotate a key holds, and what came of it.
@@ -84,7 +87,7 @@ func idle(ctx context.Context, s logical.Storage, name string, force bool) error
 		return err
 	}
 	for _, r := range users {
-		ids, err := active.List(ctx, s, r+"/")
+		ids, err := alive(ctx, s, r)
 		if err != nil {
 			return err
 		}
@@ -93,4 +96,26 @@ func idle(ctx context.Context, s logical.Storage, name string, force bool) error
 		}
 	}
 	return nil
+}
+
+// alive lists the orders of a role that are not final. Their marks alone do not
+// tell: that of an order which has just ended goes a moment later.
+func alive(ctx context.Context, s logical.Storage, role string) ([]string, error) {
+	marked, err := active.List(ctx, s, role+"/")
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(marked))
+	for _, id := range marked {
+		o, err := orders.Get(ctx, s, orderPath(order.ID(id)))
+		switch {
+		case errors.Is(err, store.ErrNotFound): // marked, and about to be stored
+		case err != nil:
+			return nil, err
+		case o.Final():
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }

@@ -109,6 +109,11 @@ func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response
 	if err := b.permit(req, r, names); err != nil {
 		return nil, err
 	}
+	release, err := b.reserve(active.Prefix + activePath(o))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	if err := createOrder(ctx, req.Storage, o); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func (b *backend) readChallenge(ctx context.Context, req *request) (*logical.Res
 	}
 	a, c, err := o.Find(value, t)
 	if err != nil {
-		return nil, badRequest("%w", err)
+		return nil, badRequest("%s %w", blamed(err), err)
 	}
 	ca, err := b.clientOf(ctx, req.Storage, o.Account)
 	if err != nil {
@@ -154,6 +154,14 @@ func (b *backend) fulfilledChallenge(ctx context.Context, req *request) (*logica
 	return nil, b.changeOrder(ctx, req.Storage, o.ID, func(o *order.Order) error { return b.fulfill(o, value, t) })
 }
 
+// blamed names the field of a request that an error of [order.Order.Find] is about.
+func blamed(err error) string {
+	if errors.Is(err, order.ErrUnknownIdentifier) {
+		return "identifier"
+	}
+	return "challenge_type"
+}
+
 // fulfill notes a report. One that says nothing new must not touch the record:
 // a step that is being taken would be taken again.
 func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) error {
@@ -169,7 +177,7 @@ func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) er
 	case errors.Is(err, order.ErrNotAwaiting), errors.Is(err, order.ErrNotPending):
 		return conflict("order %s: %w", o.ID, err)
 	case err != nil:
-		return badRequest("order %s: %w", o.ID, err)
+		return badRequest("order %s: %s %w", o.ID, blamed(err), err)
 	case before == t:
 		return errUnchanged
 	}

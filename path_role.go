@@ -231,7 +231,7 @@ func (b *backend) deleteRole(ctx context.Context, req *request) (*logical.Respon
 	b.rolesLock.Lock()
 	defer b.rolesLock.Unlock()
 	name := req.text("name")
-	ids, err := active.List(ctx, req.Storage, name+"/")
+	ids, err := alive(ctx, req.Storage, name)
 	if err != nil {
 		return nil, err
 	}

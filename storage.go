@@ -71,10 +71,19 @@ func createOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
 	if err := markHour(ctx, s, o.ID); err != nil {
 		return err
 	}
-	if err := active.Put(ctx, s, activePath(o), &struct{}{}); err != nil {
-		return err
+	err := active.Put(ctx, s, activePath(o), &struct{}{})
+	if err == nil {
+		err = orders.Put(ctx, s, orderPath(o.ID), o)
 	}
-	return orders.Put(ctx, s, orderPath(o.ID), o)
+	if err != nil {
+		// A storage that fails may have written, and the caller is told that
+		// there is no order. What fails here too is found at the next start.
+		ctx = context.WithoutCancel(ctx)
+		if orders.Delete(ctx, s, orderPath(o.ID)) == nil {
+			_ = active.Delete(ctx, s, activePath(o))
+		}
+	}
+	return err
 }
 
 func markHour(ctx context.Context, s logical.Storage, id order.ID) error {

@@ -18,13 +18,10 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
-// storagePause is how long work rests when storage fails.
-const storagePause = 5 * time.Second
-
 // work takes an order as far as it goes now, and returns when to come back. The
 // order is read anew before every step and stored after it.
 func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (next time.Time) {
-	next = b.now().Add(storagePause) // after a panic
+	next = b.now().Add(b.storagePause) // after a panic
 	defer b.survive("an order", id)
 	for ctx.Err() == nil {
 		o, err := orders.Get(ctx, s, orderPath(id))
@@ -33,7 +30,7 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 			return time.Time{}
 		case err != nil:
 			b.Logger().Warn("an order cannot be read; trying again", "order", id, "error", err)
-			return b.now().Add(storagePause)
+			return b.now().Add(b.storagePause)
 		case o.Final():
 			return b.retire(ctx, s, o)
 		case o.Due.After(b.now()):
@@ -41,7 +38,7 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 		}
 		if err := b.step(ctx, s, o); err != nil && !errors.Is(err, errRace) && ctx.Err() == nil {
 			b.Logger().Warn("an order cannot be stored; trying again", "order", id, "error", err)
-			return b.now().Add(storagePause)
+			return b.now().Add(b.storagePause)
 		}
 	}
 	return time.Time{}
@@ -54,7 +51,7 @@ func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order)
 		b.wakeKey(debtKey(proof))
 	}
 	if err := active.Delete(ctx, s, activePath(o)); err != nil {
-		return b.now().Add(storagePause)
+		return b.now().Add(b.storagePause)
 	}
 	return time.Time{}
 }
@@ -86,6 +83,7 @@ var errUnchanged = errors.New("nothing was changed")
 
 // changeOrder applies a request's change to an order and has it worked on.
 func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.ID, change func(*order.Order) error) error {
+	defer b.wake(id) // even after a failure: a storage that fails may have written
 	lock := locksutil.LockForKey(b.orderLocks, string(id))
 	lock.Lock()
 	defer lock.Unlock()
@@ -99,11 +97,7 @@ func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.I
 	case err != nil:
 		return err
 	}
-	if err := saveOrder(ctx, s, o); err != nil {
-		return err
-	}
-	b.wake(id)
-	return nil
+	return saveOrder(ctx, s, o)
 }
 
 // claims knows which order has which place at a CA. It is rebuilt from the

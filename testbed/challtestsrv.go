@@ -56,11 +56,6 @@ func (c *Challtestsrv) SetTXT(ctx context.Context, name, value string) error {
 	return c.post(ctx, "/set-txt", map[string]string{"host": name, "value": value})
 }
 
-// ClearTXT removes every TXT record of a name.
-func (c *Challtestsrv) ClearTXT(ctx context.Context, name string) error {
-	return c.post(ctx, "/clear-txt", map[string]string{"host": name})
-}
-
 func (c *Challtestsrv) post(ctx context.Context, path string, body map[string]string) error {
 	content, err := json.Marshal(body)
 	if err != nil {

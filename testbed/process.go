@@ -89,9 +89,6 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // LogPath is the file with everything that the process printed.
 func (p *Process) LogPath() string { return p.logPath }
 
-// Exited is closed when the process has ended.
-func (p *Process) Exited() <-chan struct{} { return p.done }
-
 // Kill ends this one process as a power cut would (SIGKILL) and leaves its children to themselves. Stop is
 // still due afterwards.
 func (p *Process) Kill() error {

@@ -89,6 +89,7 @@ func TestTheEarlierOfTwoTimesCounts(t *testing.T) {
 			return time.Time{}
 		})
 		defer run(e)()
+		e.Schedule("passed by", in(30*time.Minute))
 		e.Schedule("sooner", in(time.Hour))
 		e.Schedule("sooner", in(time.Minute))
 		e.Schedule("not later", in(2*time.Minute))
@@ -97,7 +98,7 @@ func TestTheEarlierOfTwoTimesCounts(t *testing.T) {
 		pass(3 * time.Minute)
 		e.Wake("woken")
 		pass(24 * time.Hour)
-		l.check(t, "sooner 1m0s", "not later 2m0s", "woken 3m0s")
+		l.check(t, "sooner 1m0s", "not later 2m0s", "woken 3m0s", "passed by 30m0s")
 	})
 }
 

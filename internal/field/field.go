@@ -72,14 +72,26 @@ func Texts[T any, V ~string](name, doc string, parse func(string) (V, error), at
 		})
 }
 
+// mostComplaints bounds how many items of a list an error tells of.
+const mostComplaints = 20
+
+// parseEach tells of every item that is wrong, so that a list need not be sent
+// once for each mistake in it.
 func parseEach[V ~string](texts []string, parse func(string) (V, error)) ([]V, error) {
 	out := make([]V, 0, len(texts))
+	var bad Errors
 	for _, text := range texts {
 		v, err := parse(text)
 		if err != nil {
-			return nil, err
+			bad = append(bad, err)
 		}
 		out = append(out, v)
+	}
+	if more := len(bad) - mostComplaints; more > 0 {
+		bad = append(bad[:mostComplaints], fmt.Errorf("and %d more", more))
+	}
+	if len(bad) > 0 {
+		return nil, bad
 	}
 	return out, nil
 }
@@ -140,8 +152,8 @@ func bind[T, V any](name, doc string, typ framework.FieldType, at func(*T) *V, i
 	}
 }
 
-// Default is the value that a new record starts with, in the form in which it
-// would be sent.
+// Default is the value that a new record starts with, in any form in which it
+// could be sent.
 func (f Field[T]) Default(value any) Field[T] {
 	f.schema.Default = value
 	return f
@@ -159,7 +171,8 @@ func (f Field[T]) Label(label string) Field[T] {
 	return f
 }
 
-// Required refuses the creation of a record without the field.
+// Required refuses a record without the field, or with an empty text or list in
+// its place.
 func (f Field[T]) Required() Field[T] {
 	f.schema.Required = true
 	return f
@@ -172,7 +185,7 @@ func (f Field[T]) Fixed() Field[T] {
 	return f
 }
 
-// Hidden takes the field out of every answer.
+// Hidden takes the field out of every answer and every error.
 func (f Field[T]) Hidden() Field[T] {
 	f.hidden = true
 	return f

@@ -67,25 +67,55 @@ func (s Set[T]) Show(rec *T) map[string]any {
 	return out
 }
 
-// Create makes a record of the defaults and what was sent.
+// Create makes a record of the defaults and what was sent. The error is
+// [Errors].
 func (s Set[T]) Create(sent *framework.FieldData) (*T, error) {
 	rec := new(T)
+	return s.apply(rec, func(f Field[T]) error {
+		value, ok, err := f.sent(sent.Raw[f.name])
+		if !ok && err == nil {
+			value, ok, err = f.sent(f.schema.Default)
+		}
+		switch {
+		case err != nil:
+			return err
+		case f.schema.Required && !ok:
+			return errors.New("is required")
+		case f.schema.Required && empty(value):
+			return errEmpty
+		case !ok:
+			return nil
+		}
+		return f.load(rec, value)
+	})
+}
+
+// Update gives a copy of the record with what was sent changed and everything
+// else as it was. The record itself stays untouched, so a refused request
+// leaves nothing half-changed. The error is [Errors].
+func (s Set[T]) Update(rec *T, sent *framework.FieldData) (*T, error) {
+	changed := *rec
+	return s.apply(&changed, func(f Field[T]) error {
+		value, ok, err := f.sent(sent.Raw[f.name])
+		switch {
+		case err != nil || !ok:
+			return err
+		case f.schema.Required && empty(value):
+			return errEmpty
+		}
+		return f.change(&changed, value)
+	})
+}
+
+// apply does something with each field that can be sent, and collects what was
+// wrong.
+func (s Set[T]) apply(rec *T, do func(Field[T]) error) (*T, error) {
 	var bad Errors
 	for _, f := range s {
 		if f.load == nil {
 			continue
 		}
-		value, ok, err := f.sent(sent)
-		switch {
-		case err != nil:
-		case ok:
-			err = f.load(rec, value)
-		case f.schema.Required:
-			err = errors.New("is required")
-		case f.schema.Default != nil:
-			err = f.load(rec, f.schema.DefaultOrZero())
-		}
-		if err != nil {
+		if err := do(f); err != nil {
 			bad = append(bad, fmt.Errorf("%s %w", f.name, err))
 		}
 	}
@@ -95,28 +125,16 @@ func (s Set[T]) Create(sent *framework.FieldData) (*T, error) {
 	return rec, nil
 }
 
-// Update gives a copy of the record with what was sent changed and everything
-// else as it was. The record itself stays untouched, so a refused request
-// leaves nothing half-changed.
-func (s Set[T]) Update(rec *T, sent *framework.FieldData) (*T, error) {
-	changed := *rec
-	var bad Errors
-	for _, f := range s {
-		if f.load == nil {
-			continue
-		}
-		value, ok, err := f.sent(sent)
-		if ok && err == nil {
-			err = f.change(&changed, value)
-		}
-		if err != nil {
-			bad = append(bad, fmt.Errorf("%s %w", f.name, err))
-		}
+var errEmpty = errors.New("is required; send at least one value that is not empty")
+
+func empty(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return v == ""
+	case []string:
+		return len(v) == 0
 	}
-	if len(bad) > 0 {
-		return nil, bad
-	}
-	return &changed, nil
+	return false
 }
 
 func (f Field[T]) change(rec *T, value any) error {
@@ -127,35 +145,43 @@ func (f Field[T]) change(rec *T, value any) error {
 	if err := f.load(&after, value); err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(f.show(rec), f.show(&after)) {
-		return fmt.Errorf("is fixed at creation: it is %q and cannot become %q", f.show(rec), f.show(&after))
+	was, is := f.show(rec), f.show(&after)
+	switch {
+	case reflect.DeepEqual(was, is):
+		return nil
+	case f.hidden:
+		return errors.New("is fixed at creation and cannot be changed")
 	}
-	return nil
+	return fmt.Errorf("is fixed at creation: it is %s and cannot become %s", quote(was), quote(is))
 }
 
-// sent gives the decoded value of the field in a request.
-func (f Field[T]) sent(data *framework.FieldData) (value any, ok bool, err error) {
-	if data.Raw[f.name] == nil {
+func quote(value any) string {
+	switch value.(type) {
+	case string, []string:
+		return fmt.Sprintf("%q", value)
+	}
+	return fmt.Sprint(value)
+}
+
+// sent decodes what a request holds for the field; null counts as nothing. The
+// framework's own errors are not passed on: they repeat the value, which may be
+// a secret.
+func (f Field[T]) sent(raw any) (value any, ok bool, err error) {
+	if raw == nil {
 		return nil, false, nil
 	}
+	data := framework.FieldData{Raw: map[string]any{f.name: raw}, Schema: map[string]*framework.FieldSchema{f.name: &f.schema}}
 	value, ok, err = data.GetOkErr(f.name)
 	if err != nil {
-		return nil, false, fmt.Errorf("cannot be read: %w", err)
+		return nil, false, fmt.Errorf("must be %s", forms[f.schema.Type])
 	}
 	return value, ok, nil
 }
 
-// Lift makes the fields of a part into fields of the whole, so that several
-// objects share a group of fields that is written once.
-func Lift[W, P any](part Set[P], at func(*W) *P) Set[W] {
-	whole := make(Set[W], len(part))
-	for i, f := range part {
-		lifted := Field[W]{name: f.name, schema: f.schema, hidden: f.hidden, fixed: f.fixed}
-		if f.load != nil {
-			lifted.load = func(rec *W, sent any) error { return f.load(at(rec), sent) }
-		}
-		lifted.show = func(rec *W) any { return f.show(at(rec)) }
-		whole[i] = lifted
-	}
-	return whole
+// forms says what a value of each type looks like.
+var forms = map[framework.FieldType]string{
+	framework.TypeString:           "a text",
+	framework.TypeCommaStringSlice: "a list of texts",
+	framework.TypeBool:             "true or false",
+	framework.TypeDurationSecond:   "a duration that is not negative: a number of seconds, or a text like 90m",
 }

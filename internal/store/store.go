@@ -64,20 +64,32 @@ func (c Collection[T]) decode(raw []byte) (*T, error) {
 		return nil, fmt.Errorf("the stored record is damaged: %w", err)
 	}
 	if env.Version > c.Version || env.Version < 1 {
-		return nil, fmt.Errorf("the stored record has version %d; this release reads up to %d", env.Version, c.Version)
+		return nil, fmt.Errorf("the stored record has version %d; this release reads 1 to %d", env.Version, c.Version)
 	}
 	for v := env.Version; v < c.Version; v++ {
-		data, err := c.Upgrades[v](env.Data)
+		data, err := c.upgrade(v, env.Data)
 		if err != nil {
 			return nil, fmt.Errorf("upgrading the stored record from version %d: %w", v, err)
 		}
 		env.Data = data
+	}
+	// A null would pass for a record in which nothing is set.
+	if len(env.Data) == 0 || string(env.Data) == "null" {
+		return nil, errors.New("the stored record is damaged: it has no data")
 	}
 	rec := new(T)
 	if err := json.Unmarshal(env.Data, rec); err != nil {
 		return nil, fmt.Errorf("the stored record is damaged: %w", err)
 	}
 	return rec, nil
+}
+
+func (c Collection[T]) upgrade(from int, data json.RawMessage) (json.RawMessage, error) {
+	step := c.Upgrades[from]
+	if step == nil {
+		return nil, errors.New("this release does not know how")
+	}
+	return step(data)
 }
 
 // Put writes a record.

@@ -162,6 +162,7 @@ func TestImportAndDeleteAccount(t *testing.T) {
 	shared.verified(t, cert, domain)
 
 	shared.call(t, "DELETE", path, nil).expect(t, 409, role)
+	shared.settle(t, role)
 	shared.must(t, "DELETE", "role/"+role, nil)
 	shared.must(t, "DELETE", path, nil)
 	shared.call(t, "GET", path, nil).expect(t, 404)

@@ -41,7 +41,7 @@ func (s site) checkOutage(t *testing.T, account string) {
 	t.Helper()
 	before := asJSON(t, s.read(t, account))
 	s.Pebble.Stop()
-	s.call(t, "POST", account+"/rotate-key", nil).expect(t, 502)
+	s.call(t, "POST", account+"/rotate-key", fields{"force": true}).expect(t, 502)
 	s.call(t, "POST", account, fields{"email_contacts": "new@example.com"}).expect(t, 502)
 	if after := asJSON(t, s.read(t, account)); after != before {
 		t.Errorf("what failed changed the account from %s to %s", before, after)

@@ -67,7 +67,7 @@ func TestListsHoldTheOrder(t *testing.T) {
 		}
 	}
 	o.complete(t)
-	shared.call(t, "LIST", "role/"+role+"/active-orders", nil).expect(t, 404)
+	shared.settle(t, role)
 	if got := shared.must(t, "LIST", "lookup/orders", nil).texts(t, "keys"); !slices.Contains(got, o.id) {
 		t.Error("lookup/orders forgot a completed order")
 	}

@@ -144,6 +144,23 @@ func (s site) issue(t *testing.T, role string, identifiers ...string) (order, fi
 	return o, o.complete(t)
 }
 
+// settle waits until the role has no active orders: an order leaves that list a moment after it is final.
+func (s site) settle(t *testing.T, role string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := testbed.Until(ctx, func(ctx context.Context) error {
+		a, err := s.send(ctx, s.Vault.Token, "LIST", "role/"+role+"/active-orders", nil)
+		if err == nil && a.Status != http.StatusNotFound {
+			err = fmt.Errorf("role %s still has active orders: %s", role, a.Body)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // verified parses the leaf of an answer and verifies it for each name against the CA's own root.
 func (s site) verified(t *testing.T, cert fields, names ...string) *x509.Certificate {
 	t.Helper()
