@@ -39,7 +39,12 @@ func (p prover) Locate(ctx context.Context, o *order.Order, id acme.Identifier) 
 	}
 	record := dns01.RecordName(id.Value)
 	if own == nil {
-		return p.delegated(all, o, own, record, p.guess(ctx, record))
+		target := p.guess(ctx, record)
+		if target == record {
+			// "*.example.com" covers this record, but not the name example.com.
+			return order.Place{}, false, nil
+		}
+		return p.delegated(all, o, own, record, target)
 	}
 	target, err := p.follow(ctx, own, record)
 	switch {
@@ -81,7 +86,7 @@ func (p prover) follow(ctx context.Context, e dnsprovider.Entry, name string) (s
 const (
 	// guessPatience bounds the look for an alias of a name that no provider has.
 	guessPatience = 3 * time.Second
-	// guessRespite is how long nobody is asked after such a look has failed.
+	// guessRespite is how long nobody is asked after such a look took all that time.
 	guessRespite = time.Minute
 )
 
@@ -95,8 +100,10 @@ func (p prover) guess(ctx context.Context, record string) string {
 	ctx, cancel := context.WithTimeout(ctx, guessPatience)
 	defer cancel()
 	target, err := p.follow(ctx, nil, record)
-	if err != nil {
+	if ctx.Err() != nil { // a failure that comes at once costs nobody anything
 		p.b.dns.rest(p.b.now().Add(guessRespite))
+	}
+	if err != nil {
 		return record
 	}
 	return target
