@@ -52,6 +52,24 @@ var layers = []layer{
 		"a CA for tests must not be built with the code that is tested against it",
 	},
 	{"./internal/bridge", nil, "it is there for its tests"},
+	{
+		"./internal/dns01",
+		[]string{"./internal/secret", "./internal/upstream", "github.com/miekg/dns"},
+		"how TXT records are written, followed and looked for is tested without Vault and without a CA",
+	},
+	{
+		"./internal/dns01/dns01test",
+		[]string{"./internal/dns01", "github.com/miekg/dns"},
+		"name servers for tests must not be built with the code that is tested against them",
+	},
+	{
+		"./internal/dnsprovider",
+		[]string{
+			"./domainmatch", "./internal/dns01", "./internal/field", "./internal/secret", "./internal/store", "./internal/upstream",
+			"github.com/hashicorp/vault/sdk", "github.com/aws", "github.com/Azure", "golang.org/x/oauth2", "google.golang.org/api",
+		},
+		"each DNS service is a table of settings and a way to write; what is written, and when, is decided elsewhere",
+	},
 	{"./internal/engine", nil, "when something is done has nothing to do with what is done"},
 	{"./internal/field", []string{"github.com/hashicorp/vault/sdk"}, "the fields of the API know nothing of the records they are bound to"},
 	{"./internal/keys", nil, "what handles private keys is kept small enough to be read in one go"},
@@ -61,6 +79,7 @@ var layers = []layer{
 		"the life of an order is tested without Vault and HTTP: it declares the CA and the safe that it is handed",
 	},
 	{"./internal/secret", nil, "what keeps secrets from being printed must not depend on who prints"},
+	{"./internal/upstream", []string{"golang.org/x/net/html"}, "what foreign servers send is read the same way for everybody"},
 	{"./internal/store", []string{"github.com/hashicorp/vault/sdk/logical"}, "storage knows nothing of the records it keeps"},
 }
 
@@ -101,10 +120,10 @@ var keepers = []struct {
 }{
 	{"github.com/go-acme/lego", []string{"internal/acmeclient", "testbed/bench"}, false, "the next major version of an ACME library must be one package's work"},
 	{"golang.org/x/crypto/acme", []string{"internal/acmeclient", "testbed"}, false, "the next major version of an ACME library must be one package's work"},
-	{"github.com/go-jose/go-jose", []string{"internal/acmeclient", "internal/acmetest"}, false, "signatures of ACME are made in one place and checked in another"},
+	{"github.com/go-jose/go-jose", []string{"internal/acmeclient", "internal/acmetest", "internal/dns01/dns01test"}, false, "signatures of ACME are made in one place and checked in another"},
 	{"./internal/acmetest", nil, true, "a fake CA has no business in the program"},
-	{"github.com/letsencrypt", []string{"internal/acmetest"}, true, "a fake CA has no business in the program"},
-	{"testing", []string{"internal/acmetest"}, true, "it brings flags of its own to every program that has it"},
+	{"github.com/letsencrypt", []string{"internal/acmetest", "internal/dns01/dns01test"}, true, "a fake CA has no business in the program"},
+	{"testing", []string{"internal/acmetest", "internal/dns01/dns01test"}, true, "it brings flags of its own to every program that has it"},
 	{"github.com/hashicorp/vault/command", []string{"testbed/cmd/vault"}, false, "Vault's server is no library, and takes minutes to compile"},
 	{"github.com/hashicorp/vault/vault", nil, false, "Vault's server is no library: tests drive the real one in testbed/"},
 	{"github.com/stretchr/testify", nil, false, "a test says in a sentence of its own what is wrong"},

@@ -149,7 +149,7 @@ func (p prover) Add(ctx context.Context, id order.ID, proof order.Proof) error {
 		return fmt.Errorf("the TXT record %s is being removed for an earlier order: %w", proof.Name, err)
 	}
 	defer release()
-	if err := owe(ctx, p.s, id, proof); err != nil {
+	if err := p.b.owe(ctx, p.s, id, proof); err != nil {
 		return err
 	}
 	return p.b.dns.write(ctx, p.s, proof, dns01.Provider.Add)

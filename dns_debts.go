@@ -48,11 +48,11 @@ func debtKey(p order.Proof) string {
 func isDebt(key string) bool { return strings.HasPrefix(key, debtMark) }
 
 // owe notes that a record will have to be removed. The caller has reserved it.
-func owe(ctx context.Context, s logical.Storage, id order.ID, proof order.Proof) error {
+func (b *backend) owe(ctx context.Context, s logical.Storage, id order.ID, proof order.Proof) error {
 	name := strings.TrimPrefix(debtKey(proof), debtMark)
 	d, err := debts.Get(ctx, s, name)
 	if errors.Is(err, store.ErrNotFound) {
-		d, err = &debt{Proof: proof, Since: time.Now()}, nil
+		d, err = &debt{Proof: proof, Since: b.now()}, nil
 	}
 	if err != nil || slices.Contains(d.Orders, id) {
 		return err
@@ -79,7 +79,7 @@ func loadDebts(ctx context.Context, s logical.Storage, e *engine.Engine) error {
 // payDebt removes a record that no order needs any more, and tries until it is
 // gone. It returns when to come back.
 func (b *backend) payDebt(ctx context.Context, s logical.Storage, key string) (next time.Time) {
-	next = b.now().Add(storagePause) // after a panic
+	next = b.now().Add(b.storagePause) // after a panic
 	defer b.survive("a TXT record", order.ID(key))
 	release, err := b.reserve(key)
 	if err != nil {
