@@ -139,3 +139,18 @@ func TestACMEDNSWritesItsOwnNameOnly(t *testing.T) {
 		t.Errorf("got %v after %q", err, f.asked)
 	}
 }
+
+func TestACMEDNSTellsRefusalsFromTroubles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status  int
+		refused bool
+	}{{400, true}, {401, true}, {429, false}, {500, false}} {
+		f := serveACMEDNS(t)
+		f.inject(fault{on: "POST", status: test.status, body: `{"error":"not with ` + acmeDNSPassword + `"}`})
+		err := f.open(t, "acme-dns", acmeDNSAccount()).Add(t.Context(), proof(acmeDNSName))
+		if failure := failed(t, err, acmeDNSPassword); failure.Refused != test.refused || failure.Zone != acmeDNSName {
+			t.Errorf("%d: got %#v", test.status, failure)
+		}
+	}
+}

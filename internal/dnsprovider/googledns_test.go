@@ -178,3 +178,16 @@ func TestGoogleTokenEndpointIsBusy(t *testing.T) {
 		t.Errorf("got %#v", failure)
 	}
 }
+
+func TestGoogleLeavesRoutingPoliciesAlone(t *testing.T) {
+	t.Parallel()
+	f := serveGoogle(t, "example.com")
+	f.inject(fault{
+		on: "GET " + googleDNS + "/dns/v1/projects/my-project/managedZones/example-com/rrsets", status: 200,
+		body: `{"rrsets":[{"name":"_acme-challenge.example.com.","type":"TXT","ttl":60,"routingPolicy":{"wrr":{}}}]}`,
+	})
+	err := f.open(t, "google-cloud-dns", map[string]any{"credentials": keyFile()}).Add(t.Context(), proof("_acme-challenge.example.com"))
+	if failure := failed(t, err); !failure.Refused || f.count("POST "+googleDNS) != 0 {
+		t.Errorf("got %v", err)
+	}
+}

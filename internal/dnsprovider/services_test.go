@@ -241,6 +241,47 @@ func TestSetsGiveUpOnEndlessRaces(t *testing.T) {
 	}
 }
 
+// TestRecordsSurviveOtherProcesses: another writer is faster between our look
+// and our change, once by making the record and once by removing it.
+func TestRecordsSurviveOtherProcesses(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"cloudflare", "dnsimple", "dnsmadeeasy"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := services[kind](t, "example.com")
+			p := s.open(t, kind, s.raw)
+			r := proof("_acme-challenge.example.com")
+			s.inject(fault{on: s.writes, times: 1, before: func() { s.zones.put(r.Name, written(kind, r.Value), 60) }})
+			if err := p.Add(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			expectTXT(t, s.zones, r.Name, r.Value)
+			s.inject(fault{on: "DELETE", times: 1, before: func() { s.zones.wipe(r.Name) }})
+			if err := p.Remove(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			expectTXT(t, s.zones, r.Name)
+		})
+	}
+}
+
+func TestRecordsThatCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"cloudflare", "dnsimple", "dnsmadeeasy"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := services[kind](t, "example.com")
+			r := proof("_acme-challenge.example.com")
+			s.zones.put(r.Name, written(kind, r.Value), 60)
+			s.inject(fault{on: "DELETE", status: 403, body: s.refusal("not yours")})
+			err := s.open(t, kind, s.raw).Remove(t.Context(), r)
+			if f := failed(t, err, s.secrets...); !f.Refused || f.Zone != "example.com" {
+				t.Errorf("got %#v", f)
+			}
+		})
+	}
+}
+
 // written is a value as a service writes it.
 func written(kind, value string) string {
 	if kind == "azure-dns" {

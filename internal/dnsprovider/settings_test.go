@@ -4,6 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+
+	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 )
 
 // with is settings that are complete but for some changes.
@@ -18,18 +23,32 @@ func with(raw map[string]any, changes ...string) map[string]any {
 	return out
 }
 
-func TestSettingsThatAreRefused(t *testing.T) {
+// badSettings are refused with a sentence that begins with the name of a field.
+type badSettings struct {
+	kind string
+	raw  map[string]any
+	says string
+}
+
+func expectRefusals(t *testing.T, tests []badSettings) {
+	t.Helper()
+	for _, test := range tests {
+		_, err := create(test.kind, test.raw)
+		if err == nil || !strings.HasPrefix(err.Error(), test.says) {
+			t.Errorf("%s: got %v, want %q", test.kind, err, test.says)
+		}
+		for _, s := range []string{awsSecret, azureSecret, madeEasySecret, acmeDNSPassword, webhookPassword} {
+			if strings.Contains(fmt.Sprint(err), s) {
+				t.Errorf("%s: the error shows a credential: %v", test.kind, err)
+			}
+		}
+	}
+}
+
+func TestCloudSettingsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	var (
-		cloudflareAPI = map[string]any{"api_token": cloudflareToken}
-		dnsimpleAPI   = map[string]any{"access_token": dnsimpleToken}
-		google        = map[string]any{"credentials": keyFile()}
-	)
-	for _, test := range []struct {
-		kind string
-		raw  map[string]any
-		says string // the beginning of the sentence
-	}{
+	google := map[string]any{"credentials": keyFile()}
+	expectRefusals(t, []badSettings{
 		{"aws-route53", map[string]any{"access_key_id": awsKey}, "access_key_id and secret_access_key belong together"},
 		{"aws-route53", map[string]any{"secret_access_key": awsSecret}, "access_key_id and secret_access_key belong together"},
 		{"aws-route53", awsKeys("access_key_id", "short"), `access_key_id "short" is not`},
@@ -62,6 +81,14 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{"google-cloud-dns", with(google, "project", "a/b"), "project"},
 		{"google-cloud-dns", with(google, "zone_name", "example.com."), `zone_name "example.com." is not the name of a managed zone`},
 		{"google-cloud-dns", with(google, "impersonate_service_account", "dns"), "impersonate_service_account"},
+	})
+}
+
+func TestOtherSettingsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	cloudflareAPI := map[string]any{"api_token": cloudflareToken}
+	dnsimpleAPI := map[string]any{"access_token": dnsimpleToken}
+	expectRefusals(t, []badSettings{
 		{"cloudflare", nil, "api_token is required"},
 		{"cloudflare", with(cloudflareAPI, "api_token", "Bearer x"), "api_token holds a space"},
 		{"cloudflare", with(cloudflareAPI, "zone_id", "example.com"), "zone_id"},
@@ -78,14 +105,28 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{"webhook", with(webhookLogin(), "endpoint", "https://vault:pw@hook.example.org"), "endpoint must not hold a user"},
 		{"webhook", with(webhookLogin(), "password", ""), "username and password belong together"},
 		{"webhook", with(webhookLogin(), "username", "a:b"), "username must not hold a colon"},
-	} {
-		_, err := create(test.kind, test.raw)
-		if err == nil || !strings.HasPrefix(err.Error(), test.says) {
-			t.Errorf("%s: got %v, want %q", test.kind, err, test.says)
-		}
-		if err != nil && strings.Contains(fmt.Sprint(err), awsSecret) {
-			t.Errorf("%s: the error shows a credential: %v", test.kind, err)
-		}
+	})
+}
+
+// TestUpdatesKeepCredentials that they do not send.
+func TestUpdatesKeepCredentials(t *testing.T) {
+	t.Parallel()
+	s := serveCloudflare(t, "example.com")
+	e, err := create("cloudflare", map[string]any{"api_token": cloudflareToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := dnsprovider.Find("cloudflare")
+	e, err = kind.Update(e, &framework.FieldData{Raw: map[string]any{"ttl": "5m"}, Schema: kind.Schema(nil)}, time.Unix(1, 0))
+	if err != nil || e.Show()["ttl"] != int64(300) {
+		t.Fatalf("got %v, %v", e.Show(), err)
+	}
+	p, err := e.Open(s.options())
+	if err == nil {
+		err = p.Add(t.Context(), proof("_acme-challenge.example.com"))
+	}
+	if err != nil {
+		t.Errorf("after an update without api_token: %v", err)
 	}
 }
 

@@ -53,6 +53,13 @@ func (z *txtZones) put(name, value string, ttl int64) {
 	z.add(name, value, ttl)
 }
 
+// wipe removes all records of a name without a request.
+func (z *txtZones) wipe(name string) {
+	z.Lock()
+	defer z.Unlock()
+	delete(z.records, name)
+}
+
 func (z *txtZones) add(name, value string, ttl int64) txtRecord {
 	z.lastID++
 	z.etags[name]++
