@@ -74,7 +74,7 @@ func relay(p *Process, address, to string) error {
 		go func() { _ = server.ActivateAndServe() }() // ends with Shutdown
 		<-started
 		go func() {
-			<-p.Exited()
+			<-p.done
 			_ = server.Shutdown()
 		}()
 	}
