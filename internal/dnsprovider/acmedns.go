@@ -56,7 +56,7 @@ var acmeDNS = definition[acmeDNSSettings]{
 	},
 	open: func(s *acmeDNSSettings, label string, o Options) (dns01.Provider, error) {
 		return &acmeDNSName{settings: s, api: &api{
-			label: label, base: s.BaseURL, transport: o.carrier(), secrets: []secret.Text{s.Password},
+			label: label, base: s.BaseURL, transport: o.carrier(), now: o.Now, secrets: []secret.Text{s.Password},
 			sign: func(r *http.Request, _ []byte) {
 				r.Header.Set("X-Api-User", s.Username)
 				r.Header.Set("X-Api-Key", s.Password.Reveal())

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -63,7 +62,7 @@ func instanceRole(o Options) aws.CredentialsProvider {
 var awsThrottles = []string{"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown", "PriorRequestNotComplete", "RequestThrottled"}
 
 // awsError takes out of an error of the library what an operator can use.
-func (s *route53Settings) awsError(err error) error {
+func (s *route53Sets) awsError(err error) error {
 	operation, ok := innermost(err)
 	if !ok {
 		return err
@@ -81,10 +80,10 @@ func (s *route53Settings) awsError(err error) error {
 	}
 	rejected := &rejection{
 		doing: doing, status: answer.HTTPStatusCode(),
-		retryAfter: upstream.RetryAfter(answer.Response.Header.Get("Retry-After"), time.Now()),
+		retryAfter: upstream.RetryAfter(answer.Response.Header.Get("Retry-After"), s.options.now()),
 	}
 	if said, ok := errors.AsType[smithy.APIError](operation); ok {
-		rejected.detail = told(said.ErrorCode(), awsMessage(said), s.SecretAccessKey)
+		rejected.detail = told(said.ErrorCode(), awsMessage(said), s.settings.SecretAccessKey)
 		if slices.Contains(awsThrottles, said.ErrorCode()) {
 			return busy{rejected, rejected.retryAfter}
 		}

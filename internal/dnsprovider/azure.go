@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
@@ -70,7 +69,7 @@ func (c *azureCredential) exchange(ctx context.Context, scopes []string) (*oauth
 	}
 	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, c.options.client()))
 	if err != nil {
-		return nil, tokenError(config.TokenURL, err, s.ClientSecret)
+		return nil, c.options.tokenError(config.TokenURL, err, s.ClientSecret)
 	}
 	return token, nil
 }
@@ -89,7 +88,8 @@ func (c *azureCredential) managedIdentity(ctx context.Context, _ []string) (*oau
 }
 
 // azureError takes out of an error of the library what an operator can use.
-func (s *azureSettings) azureError(doing string, err error) error {
+func (s *azureSets) azureError(doing string, err error) error {
+	hidden := s.settings.ClientSecret
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		if u, ok := errors.AsType[*url.Error](err); ok {
@@ -97,10 +97,10 @@ func (s *azureSettings) azureError(doing string, err error) error {
 		}
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	rejected := &rejection{doing: doing, status: answer.StatusCode, detail: told(answer.ErrorCode, "", s.ClientSecret)}
+	rejected := &rejection{doing: doing, status: answer.StatusCode, detail: told(answer.ErrorCode, "", hidden)}
 	if r := answer.RawResponse; r != nil {
-		rejected.detail = told(answer.ErrorCode, azureMessage(r), s.ClientSecret)
-		rejected.retryAfter = upstream.RetryAfter(r.Header.Get("Retry-After"), time.Now())
+		rejected.detail = told(answer.ErrorCode, azureMessage(r), hidden)
+		rejected.retryAfter = upstream.RetryAfter(r.Header.Get("Retry-After"), s.options.now())
 	}
 	if answer.StatusCode == http.StatusPreconditionFailed {
 		return fmt.Errorf("%w: %w", errChanged, rejected)

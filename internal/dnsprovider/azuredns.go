@@ -75,7 +75,7 @@ func openAzure(s *azureSettings, label string, o Options) (dns01.Provider, error
 	if err != nil {
 		return nil, err
 	}
-	service := &azureSets{settings: s, sets: factory.NewRecordSetsClient(), zones: factory.NewZonesClient()}
+	service := &azureSets{settings: s, options: o, sets: factory.NewRecordSetsClient(), zones: factory.NewZonesClient()}
 	scope := strings.ToLower("azure-dns/" + s.SubscriptionID + "/" + s.ResourceGroup)
 	return &setProvider{label: label, scope: scope, service: service}, nil
 }

@@ -19,6 +19,7 @@ import (
 // ETag is still what it was.
 type azureSets struct {
 	settings *azureSettings
+	options  Options
 	sets     *armdns.RecordSetsClient
 	zones    *armdns.ZonesClient
 }
@@ -47,7 +48,7 @@ func (s *azureSets) all(ctx context.Context) ([]zone, error) {
 	for pager := s.zones.NewListByResourceGroupPager(s.settings.ResourceGroup, nil); pager.More(); {
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, s.settings.azureError("listing the zones of the resource group "+s.settings.ResourceGroup, err)
+			return nil, s.azureError("listing the zones of the resource group "+s.settings.ResourceGroup, err)
 		}
 		for _, z := range page.Value {
 			private := z.Properties != nil && z.Properties.ZoneType != nil && *z.Properties.ZoneType == armdns.ZoneTypePrivate
@@ -69,7 +70,7 @@ func (s *azureSets) read(ctx context.Context, z zone, name string) (recordSet, e
 		return recordSet{}, nil // if it is the zone that is missing, a change will say so
 	}
 	if err != nil {
-		return recordSet{}, s.settings.azureError("Azure DNS RecordSets.Get", err)
+		return recordSet{}, s.azureError("Azure DNS RecordSets.Get", err)
 	}
 	return azureSet(out.RecordSet)
 }
@@ -121,7 +122,7 @@ func (s *azureSets) changed(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return s.settings.azureError(doing, err)
+	return s.azureError(doing, err)
 }
 
 // azureName is how Azure calls a record set of the zone: by the name within it,

@@ -40,7 +40,7 @@ var cloudflare = definition[cloudflareSettings]{
 	},
 	open: func(s *cloudflareSettings, label string, o Options) (dns01.Provider, error) {
 		service := &cloudflareRecords{zoneID: s.ZoneID, api: &api{
-			label: label, base: "https://api.cloudflare.com/client/v4", transport: o.carrier(), secrets: []secret.Text{s.Token},
+			label: label, base: "https://api.cloudflare.com/client/v4", transport: o.carrier(), now: o.Now, secrets: []secret.Text{s.Token},
 			sign: func(r *http.Request, _ []byte) { r.Header.Set("Authorization", "Bearer "+s.Token.Reveal()) },
 		}}
 		return &recordProvider{label: label, service: service}, nil

@@ -47,7 +47,7 @@ var dnsimple = definition[dnsimpleSettings]{
 			base = "https://api.sandbox.dnsimple.com/v2"
 		}
 		service := &dnsimpleRecords{account: s.AccountID, api: &api{
-			label: label, base: base, transport: o.carrier(), secrets: []secret.Text{s.Token},
+			label: label, base: base, transport: o.carrier(), now: o.Now, secrets: []secret.Text{s.Token},
 			sign: func(r *http.Request, _ []byte) { r.Header.Set("Authorization", "Bearer "+s.Token.Reveal()) },
 		}}
 		return &recordProvider{label: label, service: service}, nil

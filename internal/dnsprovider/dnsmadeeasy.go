@@ -48,8 +48,8 @@ var dnsMadeEasy = definition[dnsMadeEasySettings]{
 			base = "https://api.sandbox.dnsmadeeasy.com/V2.0"
 		}
 		service := &dnsMadeEasyRecords{api: &api{
-			label: label, base: base, transport: o.carrier(), secrets: []secret.Text{s.Secret},
-			sign: func(r *http.Request, _ []byte) { s.sign(r, time.Now()) },
+			label: label, base: base, transport: o.carrier(), now: o.Now, secrets: []secret.Text{s.Secret},
+			sign: func(r *http.Request, _ []byte) { s.sign(r, o.now()) },
 		}}
 		return &recordProvider{label: label, service: service}, nil
 	},

@@ -67,7 +67,7 @@ func (a serviceAccount) tokens(o Options, scope string) tokenSource {
 		case sent.err != nil:
 			return nil, fmt.Errorf("POST %s: %w", googleTokenURL, sent.err)
 		case err != nil:
-			return nil, tokenError(googleTokenURL, err)
+			return nil, o.tokenError(googleTokenURL, err)
 		}
 		return token, nil
 	}
@@ -84,7 +84,7 @@ func impersonated(own tokenSource, email string, o Options) tokenSource {
 		if err != nil {
 			return nil, err
 		}
-		iam := &api{base: googleIAM, transport: o.carrier(), sign: func(r *http.Request, _ []byte) { token.SetAuthHeader(r) }}
+		iam := &api{base: googleIAM, transport: o.carrier(), now: o.Now, sign: func(r *http.Request, _ []byte) { token.SetAuthHeader(r) }}
 		var out struct {
 			AccessToken string    `json:"accessToken"`
 			ExpireTime  time.Time `json:"expireTime"`
@@ -102,7 +102,7 @@ func impersonated(own tokenSource, email string, o Options) tokenSource {
 var googleThrottles = []string{"rateLimitExceeded", "userRateLimitExceeded"}
 
 // googleError takes out of an error of the library what an operator can use.
-func googleError(method string, err error) error {
+func (s *googleSets) googleError(method string, err error) error {
 	doing := "Google Cloud DNS " + method
 	answer, ok := errors.AsType[*googleapi.Error](err)
 	if !ok {
@@ -117,7 +117,7 @@ func googleError(method string, err error) error {
 	}
 	rejected := &rejection{
 		doing: doing, status: answer.Code, detail: told(reason, answer.Message),
-		retryAfter: upstream.RetryAfter(answer.Header.Get("Retry-After"), time.Now()),
+		retryAfter: upstream.RetryAfter(answer.Header.Get("Retry-After"), s.options.now()),
 	}
 	if slices.Contains(googleThrottles, reason) {
 		return busy{rejected, rejected.retryAfter}

@@ -47,7 +47,7 @@ func (s *googleSets) named(ctx context.Context, project, name string) ([]zone, e
 		return nil
 	})
 	if err != nil {
-		return nil, googleError("managedZones.list", err)
+		return nil, s.googleError("managedZones.list", err)
 	}
 	return zones, nil
 }
@@ -55,7 +55,7 @@ func (s *googleSets) named(ctx context.Context, project, name string) ([]zone, e
 func (s *googleSets) read(ctx context.Context, z zone, name string) (recordSet, error) {
 	out, err := s.service.ResourceRecordSets.List(z.account, z.id).Name(name + ".").Type("TXT").Context(ctx).Do()
 	if err != nil {
-		return recordSet{}, googleError("resourceRecordSets.list", err)
+		return recordSet{}, s.googleError("resourceRecordSets.list", err)
 	}
 	for _, found := range out.Rrsets {
 		if found.Type != "TXT" || strings.ToLower(found.Name) != name+"." {
@@ -83,7 +83,7 @@ func (s *googleSets) replace(ctx context.Context, z zone, name string, old, upda
 	if err == nil {
 		return nil
 	}
-	refused := googleError("changes.create", err)
+	refused := s.googleError("changes.create", err)
 	if answer, ok := errors.AsType[*googleapi.Error](err); ok {
 		switch answer.Code {
 		case http.StatusConflict, http.StatusPreconditionFailed, http.StatusNotFound: // made, changed, gone meanwhile

@@ -72,6 +72,8 @@ type Entry interface {
 type Options struct {
 	// Transport carries the requests to HTTP services; nil for the default.
 	Transport http.RoundTripper
+	// Now is the time; nil for that of the machine.
+	Now func() time.Time
 }
 
 // definition is a kind of service whose own settings are a T.

@@ -63,7 +63,8 @@ var awsRoute53 = definition[route53Settings]{
 			Region: s.region(), Credentials: s.credentials(o), HTTPClient: o.client(), Retryer: aws.NopRetryer{},
 		})
 		service := &route53Sets{
-			settings: s, listZones: client.ListHostedZonesByName, listSets: client.ListResourceRecordSets, changeSets: client.ChangeResourceRecordSets,
+			settings: s, options: o,
+			listZones: client.ListHostedZonesByName, listSets: client.ListResourceRecordSets, changeSets: client.ChangeResourceRecordSets,
 		}
 		return &setProvider{label: label, scope: "aws-route53", service: service}, nil
 	},

@@ -16,6 +16,7 @@ import (
 // is at all name servers; that is looked for by DNS.
 type route53Sets struct {
 	settings *route53Settings
+	options  Options
 
 	listZones  route53Call[route53.ListHostedZonesByNameInput, route53.ListHostedZonesByNameOutput]
 	listSets   route53Call[route53.ListResourceRecordSetsInput, route53.ListResourceRecordSetsOutput]
@@ -40,7 +41,7 @@ func (s *route53Sets) zone(ctx context.Context, name string) (zone, error) {
 func (s *route53Sets) named(ctx context.Context, name string) ([]zone, error) {
 	out, err := s.listZones(ctx, &route53.ListHostedZonesByNameInput{DNSName: aws.String(name + ".")})
 	if err != nil {
-		return nil, s.settings.awsError(err)
+		return nil, s.awsError(err)
 	}
 	var zones []zone
 	for _, z := range out.HostedZones {
@@ -59,7 +60,7 @@ func (s *route53Sets) read(ctx context.Context, z zone, name string) (recordSet,
 		HostedZoneId: &z.id, StartRecordName: aws.String(name + "."), StartRecordType: types.RRTypeTxt, MaxItems: aws.Int32(1),
 	})
 	if err != nil {
-		return recordSet{}, s.settings.awsError(err)
+		return recordSet{}, s.awsError(err)
 	}
 	if len(out.ResourceRecordSets) == 0 {
 		return recordSet{}, nil
@@ -92,7 +93,7 @@ func (s *route53Sets) replace(ctx context.Context, z zone, name string, old, upd
 	if err == nil {
 		return nil
 	}
-	refused := s.settings.awsError(err)
+	refused := s.awsError(err)
 	if _, ok := errors.AsType[*types.InvalidChangeBatch](err); !ok {
 		return refused
 	}

@@ -88,19 +88,19 @@ func metadataToken(ctx context.Context, o Options, path, header, value string) (
 	if err != nil || out.AccessToken == "" {
 		return nil, errors.New("the metadata service of the virtual machine answered without an access token")
 	}
-	return &oauth2.Token{AccessToken: out.AccessToken, Expiry: time.Now().Add(time.Duration(seconds) * time.Second)}, nil
+	return &oauth2.Token{AccessToken: out.AccessToken, Expiry: o.now().Add(time.Duration(seconds) * time.Second)}, nil
 }
 
 func (o Options) metadata(header, value string) *api {
 	return &api{
-		base: metadataHost, transport: o.metadataCarrier(),
+		base: metadataHost, transport: o.metadataCarrier(), now: o.Now,
 		sign: func(r *http.Request, _ []byte) { r.Header.Set(header, value) },
 	}
 }
 
 // tokenError takes what a token endpoint answered out of the error of the
 // library, which would print the whole body.
-func tokenError(endpoint string, err error, secrets ...secret.Text) error {
+func (o Options) tokenError(endpoint string, err error, secrets ...secret.Text) error {
 	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
 		return err
@@ -112,7 +112,7 @@ func tokenError(endpoint string, err error, secrets ...secret.Text) error {
 	rejected := &rejection{doing: "POST " + endpoint, detail: told(code, message, secrets...)}
 	if r := answer.Response; r != nil {
 		rejected.status = r.StatusCode
-		rejected.retryAfter = upstream.RetryAfter(r.Header.Get("Retry-After"), time.Now())
+		rejected.retryAfter = upstream.RetryAfter(r.Header.Get("Retry-After"), o.now())
 	}
 	return rejected
 }

@@ -18,6 +18,14 @@ func (o Options) client() *http.Client {
 	return limited(o.carrier())
 }
 
+func (o Options) now() time.Time {
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
+	return now()
+}
+
 // metadataClient is for requests to metadataHost. A proxy is never asked,
 // because what comes back is a credential.
 func (o Options) metadataClient() *http.Client { return limited(o.metadataCarrier()) }

@@ -42,7 +42,7 @@ var webhook = definition[webhookSettings]{
 		return nil
 	},
 	open: func(s *webhookSettings, label string, o Options) (dns01.Provider, error) {
-		a := &api{label: label, base: s.Endpoint, transport: o.carrier()}
+		a := &api{label: label, base: s.Endpoint, transport: o.carrier(), now: o.Now}
 		if s.Username != "" {
 			pair := base64.StdEncoding.EncodeToString([]byte(s.Username + ":" + s.Password.Reveal()))
 			a.secrets = []secret.Text{s.Password, secret.Text(pair)}
