@@ -126,6 +126,9 @@ func TestReconcile(t *testing.T) {
 		if a.ActiveVersion() != test.version || (a.Candidate != nil) != test.pending {
 			t.Errorf("%s: version %d, candidate %t", test.reason, a.ActiveVersion(), a.Candidate != nil)
 		}
+		if made := a.Versions[a.ActiveVersion()].Created; !made.Equal(start) {
+			t.Errorf("%s: the key is said to have been made when the change was settled, at %s", test.reason, made)
+		}
 		if !test.pending {
 			v.inForce(t, ca, test.reason)
 		}
