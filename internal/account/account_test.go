@@ -37,8 +37,8 @@ func TestAccountsDoNotPrintTheirKeys(t *testing.T) {
 	v, ca := opened(t)
 	v.leaveOpen(ca, false)
 	a := v.load()
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
-		for _, value := range []any{a, *a, a.Candidate, *a.Candidate, []Account{*a}} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%t", "%x", "%d"} {
+		for _, value := range []any{a, *a, *a.Candidate, []Account{*a}, []*Account{a}, struct{ Account }{*a}} {
 			if printed := fmt.Sprintf(verb, value); strings.Contains(printed, "PRIVATE KEY") {
 				t.Errorf("%s prints %s", verb, printed)
 			}
