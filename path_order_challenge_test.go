@@ -145,7 +145,7 @@ func TestChallengeInEveryState(t *testing.T) {
 	m.awaitStatus("web", id, "awaiting-challenge-fulfillment")
 	of := fields{"identifier": "www.example.com", "challenge_type": "http-01"}
 	first := m.read("role/web/order/"+id+"/challenge", of)
-	m.report(id)
+	m.write("role/web/order/"+id+"/fulfilled-challenge", of)
 	for _, state := range []string{"completed", "revoked"} {
 		m.awaitStatus("web", id, state)
 		got := m.read("role/web/order/"+id+"/challenge", of)
