@@ -78,18 +78,13 @@ func (p *persistent) work() bool {
 func TestOrderSurvivesItsStorage(t *testing.T) {
 	t.Parallel()
 	trial := newOrderTrial(t)
-	var running sync.WaitGroup
-	defer running.Wait()
-	places := make(chan struct{}, 8)
+	trials := newCrowd(t)
+	defer trials.wait()
 	for _, workflow := range []string{"identifiers", "csr"} {
 		writes := trial.run(t, workflow, "", 0)
 		for _, kind := range failures {
 			for n := 1; n <= writes; n++ {
-				running.Go(func() { // not t.Parallel: they mostly wait
-					places <- struct{}{}
-					defer func() { <-places }()
-					t.Run(fmt.Sprintf("%s/%s/write %d", workflow, kind, n), func(t *testing.T) { trial.run(t, workflow, kind, n) })
-				})
+				trials.run(fmt.Sprintf("%s/%s/write %d", workflow, kind, n), func(t *testing.T) { trial.run(t, workflow, kind, n) })
 			}
 		}
 	}

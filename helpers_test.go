@@ -12,6 +12,7 @@ import (
 	"maps"
 	"math/big"
 	"path"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,28 @@ func with(base, more fields) fields {
 	}
 	return out
 }
+
+// crowd runs subtests side by side that mostly wait, for a CA that is down or for
+// a pause to end: more of them than t.Parallel would.
+type crowd struct {
+	t       *testing.T
+	running sync.WaitGroup
+	places  chan struct{}
+}
+
+// newCrowd makes one whose members have all ended when the test ends; the test
+// must defer wait.
+func newCrowd(t *testing.T) *crowd { return &crowd{t: t, places: make(chan struct{}, 12)} }
+
+func (c *crowd) run(name string, test func(*testing.T)) {
+	c.running.Go(func() {
+		c.places <- struct{}{}
+		defer func() { <-c.places }()
+		c.t.Run(name, test)
+	})
+}
+
+func (c *crowd) wait() { c.running.Wait() }
 
 // sameJSON tells whether two values are the same to a client.
 func sameJSON(t testing.TB, a, b any) bool {

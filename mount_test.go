@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long tests wait for something that should happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // mount is a mounted secrets engine as a client sees it, in process.
 type mount struct {

@@ -123,13 +123,13 @@ func (b *backend) mayRead(ctx context.Context, req *request, o *order.Order) err
 		}
 		names = append(names, name)
 	}
-	return notYours(b.mayOrder(req, r, names))
+	return notYours(r.Name, b.mayOrder(req, r, names))
 }
 
 // notYours makes a rejection the answer to somebody who may not see an order.
-func notYours(err error) error {
+func notYours(role string, err error) error {
 	if rejection, ok := errors.AsType[*domainmatch.Rejection](err); ok {
-		return forbidden("this order is not yours: your identity does not allow its names: %w", rejection)
+		return forbidden("role %q does not allow you these names now, so what was ordered for them is not yours to use: %w", role, rejection)
 	}
 	return err
 }

@@ -266,7 +266,7 @@ func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order,
 	if err != nil {
 		return nil, badRequest("identifiers: %w", err)
 	}
-	if err := notYours(b.mayOrder(req, r, names)); err != nil {
+	if err := notYours(r.Name, b.mayOrder(req, r, names)); err != nil {
 		return nil, err
 	}
 	wanted := order.Order{Identifiers: ids}

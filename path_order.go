@@ -16,6 +16,7 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
 // orderFields are what an answer shows of an order.
@@ -255,7 +256,11 @@ func orderByID(ctx context.Context, s logical.Storage, text string) (*order.Orde
 	if err != nil {
 		return nil, notFound("order %w", err)
 	}
-	return orders.Get(ctx, s, orderPath(id))
+	o, err := orders.Get(ctx, s, orderPath(id))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notFound("there is no order %s", id)
+	}
+	return o, err
 }
 
 // waiting says in words when an order goes on, for errors.

@@ -165,12 +165,15 @@ func blamed(err error) string {
 // fulfill notes a report. One that says nothing new must not touch the record:
 // a step that is being taken would be taken again.
 func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) error {
-	if o.Final() {
-		return conflict("order %s is %s; there is nothing to be proven any more", o.ID, o.State.Status())
-	}
 	var before acme.ChallengeType
 	if a := o.Authorization(value); a != nil {
 		before = a.Fulfilled
+	}
+	switch {
+	case o.State == order.StateCompleted && before == t:
+		return errUnchanged // said again by somebody who did not hear the first answer
+	case o.Final():
+		return conflict("order %s is %s; there is nothing to be proven any more", o.ID, o.State.Status())
 	}
 	err := o.Fulfill(value, t)
 	switch {

@@ -16,6 +16,8 @@ import (
 // on with the next one, with the same key and the same order at the CA.
 func TestRestart(t *testing.T) {
 	t.Parallel()
+	mounts := newCrowd(t)
+	defer mounts.wait()
 	down := acmetest.HTML(http.StatusServiceUnavailable, "maintenance")
 	for _, row := range []struct {
 		state string
@@ -32,8 +34,7 @@ func TestRestart(t *testing.T) {
 		{"fetching-certificate", acmetest.Certificate, func(*acmetest.ScriptServer) acmetest.Handler { return down }},
 		{"completed", "", nil},
 	} {
-		t.Run(row.state+" for "+string(row.at), func(t *testing.T) {
-			t.Parallel()
+		mounts.run(row.state+" for "+string(row.at), func(t *testing.T) {
 			m, ca := withFakeCA(t)
 			m.withRole(nil)
 			if row.hold != nil {

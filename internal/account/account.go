@@ -59,6 +59,11 @@ type Candidate struct {
 	Created time.Time   `json:"created"`
 }
 
+// Format implements fmt.Formatter. An account prints as its name: with some verbs
+// package fmt prints what is behind a pointer, a candidate's key say, without
+// asking it.
+func (a Account) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "ACME account %q", a.Name) }
+
 // ActiveVersion is the number of the active key, from 0.
 func (a *Account) ActiveVersion() int { return len(a.Versions) - 1 }
 

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"time"
 
@@ -13,19 +14,20 @@ import (
 // Rotate gives the account a new key of a kind (RFC 8555 §7.3.5), in two
 // phases: the candidate is stored, then the CA is asked, then the candidate is
 // made the key. When the CA's answer is lost the candidate stays, and
-// [Reconcile] finds out at the account's next use.
+// [Reconcile] finds out at the account's next use. A refusal is not believed
+// either before the CA has been asked which key it has: it may be that of a
+// second request whose first had its effect.
+//
+// After an error a must be read from storage anew.
 func Rotate(ctx context.Context, a *Account, kind keys.Kind, ca CA, save Save, now time.Time) error {
 	if err := Reconcile(ctx, a, ca, save, now); err != nil {
-		return err
-	}
-	if err := a.propose(kind, save, now); err != nil {
 		return err
 	}
 	from, err := a.Signer()
 	if err != nil {
 		return err
 	}
-	to, err := signer(a.Candidate.Key)
+	to, err := a.propose(kind, save, now)
 	if err != nil {
 		return err
 	}
@@ -36,8 +38,12 @@ func Rotate(ctx context.Context, a *Account, kind keys.Kind, ca CA, save Save, n
 	case unanswered(err):
 		return fmt.Errorf("changing the key: %w (whether the CA has changed it is unknown; the next use of the account will find out)", err)
 	}
-	if undone := a.discard(save); undone != nil {
-		return undone
+	before := a.ActiveVersion()
+	if unsettled := Reconcile(ctx, a, ca, save, now); unsettled != nil {
+		return fmt.Errorf("changing the key: %w (and then: %w)", err, unsettled)
+	}
+	if a.ActiveVersion() > before {
+		return nil
 	}
 	return fmt.Errorf("changing the key: %w", err)
 }
@@ -46,38 +52,53 @@ func Rotate(ctx context.Context, a *Account, kind keys.Kind, ca CA, save Save, n
 // whether the candidate is the account's key. Without a candidate it does
 // nothing. Until it has succeeded the account must not be used: either key may
 // be the wrong one.
+//
+// The candidate is given up only when the CA has shown that it knows the old
+// key: a wrong guess would lose the account for good.
 func Reconcile(ctx context.Context, a *Account, ca CA, save Save, now time.Time) error {
 	if a.Candidate == nil {
 		return nil
 	}
-	key, err := signer(a.Candidate.Key)
+	candidate, err := signer(a.Candidate.Key)
 	if err != nil {
 		return a.discard(save)
 	}
-	found, err := ca.FindAccount(ctx, key)
-	switch {
-	case err == nil && found.URL == a.URL:
-		return a.promote(save, now)
-	case err != nil && unanswered(err):
-		return fmt.Errorf("finding out which key the CA has for the account: %w", err)
+	current, err := a.Signer()
+	if err != nil {
+		return err
 	}
-	return a.discard(save)
+	found, notNew := ca.FindAccount(ctx, candidate)
+	switch {
+	case notNew == nil && found.URL == a.URL:
+		return a.promote(save, now)
+	case notNew != nil && unanswered(notNew):
+		return fmt.Errorf("finding out which key the CA has for the account: %w", notNew)
+	}
+	_, notOld := ca.FindAccount(ctx, current)
+	switch {
+	case notOld == nil:
+		return a.discard(save)
+	case notNew == nil && acme.IsProblem(notOld, acme.AccountDoesNotExist):
+		return a.promote(save, now) // found, under another spelling of its URL
+	}
+	return fmt.Errorf("finding out which key the CA has for the account: it knows neither the new one nor the old one: %w", notOld)
 }
 
 // unanswered tells that the CA may or may not have acted.
 func unanswered(err error) bool { return acme.Temporary(err) }
 
-func (a *Account) propose(kind keys.Kind, save Save, now time.Time) error {
+// propose makes and stores a candidate.
+func (a *Account) propose(kind keys.Kind, save Save, now time.Time) (crypto.Signer, error) {
 	key, err := keys.Generate(kind)
 	if err != nil {
-		return fmt.Errorf("making the new key: %w", err)
+		return nil, fmt.Errorf("making the new key: %w", err)
 	}
 	text, err := keys.Encode(key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.Candidate = &Candidate{Key: secret.Text(text), Kind: kind, Created: now}
-	return save(a)
+	return key, save(a)
 }
 
 func (a *Account) promote(save Save, now time.Time) error {

@@ -178,14 +178,15 @@ func (f Field[T]) Required() Field[T] {
 	return f
 }
 
-// Fixed refuses an update that would change the field. Sending the same value
-// again is no change.
+// Fixed refuses an update that would change the field, with an error that shows
+// both values, so it is not for secrets. Sending the same value again is no
+// change.
 func (f Field[T]) Fixed() Field[T] {
 	f.fixed = true
 	return f
 }
 
-// Hidden takes the field out of every answer and every error.
+// Hidden takes the field out of every answer.
 func (f Field[T]) Hidden() Field[T] {
 	f.hidden = true
 	return f

@@ -146,11 +146,8 @@ func (f Field[T]) change(rec *T, value any) error {
 		return err
 	}
 	was, is := f.show(rec), f.show(&after)
-	switch {
-	case reflect.DeepEqual(was, is):
+	if reflect.DeepEqual(was, is) {
 		return nil
-	case f.hidden:
-		return errors.New("is fixed at creation and cannot be changed")
 	}
 	return fmt.Errorf("is fixed at creation: it is %s and cannot become %s", quote(was), quote(is))
 }
