@@ -135,16 +135,28 @@ func (b *backend) runTrial(ctx context.Context, s logical.Storage, t *trial, pla
 
 const cleanupPatience = 5 * time.Second
 
-// awaitSight looks for a record until it is seen or the request's time is over.
+// awaitSight looks for a record until it is seen, or the time of the provider
+// or of the request is over. What it tells then is what the last look saw that
+// was not cut short.
 func (b *backend) awaitSight(ctx context.Context, s logical.Storage, proof order.Proof) error {
+	terms, err := prover{b, s}.Terms(ctx, proof.Place)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, terms.Timeout)
+	defer cancel()
+	seen := "no server has answered in time"
 	for {
 		sight, err := prover{b, s}.Visible(ctx, proof)
-		if err == nil && sight.Visible {
+		switch {
+		case err == nil && sight.Visible:
 			return nil
+		case ctx.Err() == nil:
+			seen = because(sight, err)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("failed to verify DNS TXT record, which was created: %s", because(sight, err))
+			return fmt.Errorf("failed to verify DNS TXT record, which was created: %s", seen)
 		case <-time.After(time.Second):
 		}
 	}
