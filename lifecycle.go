@@ -75,20 +75,17 @@ func (b *backend) start(s logical.Storage) {
 	go b.supervise(ctx, s, e, before, l.stopped)
 }
 
-// supervise loads the active orders and runs the engine until ctx ends. It
+// supervise loads the active orders, then runs the engine until ctx ends. It
 // begins when the engine before it has stopped: no order is worked on by two.
+// No order is submitted before all are loaded, because a new one may be given a
+// place at the CA that one of the others has.
 func (b *backend) supervise(ctx context.Context, s logical.Storage, e *engine.Engine, before <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
 	if before != nil {
 		<-before
 	}
-	loaded := make(chan struct{})
-	go func() {
-		defer close(loaded)
-		b.loadUntilDone(ctx, s, e)
-	}()
+	b.loadUntilDone(ctx, s, e)
 	e.Run(ctx)
-	<-loaded
 }
 
 // loadUntilDone schedules every active order, however often storage fails.

@@ -1,23 +1,11 @@
 package pkiexternalca
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 
 	"github.com/hashicorp/vault/sdk/logical"
 )
-
-// HandleRequest answers a request. It is that of the framework but for the
-// OpenAPI description, which would reach clients without its request and
-// response bodies.
-func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
-	resp, err := b.Backend.HandleRequest(ctx, req)
-	if err != nil || req.Operation != logical.HelpOperation || req.Path != "" {
-		return resp, err
-	}
-	return resp, keepReferences(resp)
-}
 
 // keepReferences writes every "$ref" of the description a second time, as
 // "Ref". Vault gets the description of an external plugin as a map, and reads

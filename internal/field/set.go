@@ -170,12 +170,19 @@ func (f Field[T]) sent(raw any) (value any, ok bool, err error) {
 	data := framework.FieldData{Raw: map[string]any{f.name: raw}, Schema: map[string]*framework.FieldSchema{f.name: &f.schema}}
 	value, ok, err = data.GetOkErr(f.name)
 	if err != nil {
-		return nil, false, fmt.Errorf("must be %s", forms[f.schema.Type])
+		return nil, false, fmt.Errorf("must be %s", Form(f.schema.Type))
 	}
 	return value, ok, nil
 }
 
-// forms says what a value of each type looks like.
+// Form says what a value of a type looks like, to go behind "must be".
+func Form(t framework.FieldType) string {
+	if form, ok := forms[t]; ok {
+		return form
+	}
+	return "of the type " + t.String()
+}
+
 var forms = map[framework.FieldType]string{
 	framework.TypeString:           "a text",
 	framework.TypeCommaStringSlice: "a list of texts",
