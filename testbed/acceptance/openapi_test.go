@@ -20,12 +20,6 @@ var differences = []struct {
 	where  string // beginning of what the fact is about
 	reason string
 }{
-	{"/{pki_external_ca_mount_path}/config/dns/", "DNS providers are not part of this version"},
-	{"/{pki_external_ca_mount_path}/dns/test/workflow", "DNS providers are not part of this version"},
-	{"PkiExternalCaReadConfigDns", "DNS providers are not part of this version"},
-	{"PkiExternalCaWriteConfigDns", "DNS providers are not part of this version"},
-	{"PkiExternalCaListConfigDns", "DNS providers are not part of this version"},
-	{"PkiExternalCaWriteDnsTestWorkflow", "DNS providers are not part of this version"},
 	{
 		"/{pki_external_ca_mount_path}/config/acme-account/{name}/rotate-key post response 204",
 		"the sources disagree between 200 and 204: here it is 200, and says what was rotated",
