@@ -96,11 +96,15 @@ func awaitFulfillment(_ context.Context, _ Env, o *Order) (move, error) {
 	return moveTo(StateNotifying)
 }
 
-// answer tells the CA that the challenges are in place (RFC 8555 §7.5.1).
+// answer tells the CA that the challenges are in place (RFC 8555 §7.5.1). Proofs
+// that have become worthless since they were seen are written anew first.
 func answer(ctx context.Context, env Env, o *Order) (move, error) {
+	if outdated, err := o.withdrawOutdated(env); err != nil || outdated {
+		return move{to: StateFulfilling}, err
+	}
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
-		if o.Tries > 0 && a.untold() {
+		if (o.Tries > 0 || o.Setbacks > 0) && a.untold() {
 			if err := a.read(ctx, env); err != nil { // the answer may have arrived
 				return move{}, err
 			}

@@ -2,6 +2,7 @@ package order
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -32,11 +33,18 @@ func (c chaos) setup() {
 	r.noFinalize, r.noCertURL = c.maybe(10), c.maybe(5)
 	r.leaf = leafRules{otherKey: c.maybe(3), expired: c.maybe(3), empty: c.maybe(3)}
 	c.jitter = c.Float64()
+	for _, name := range chaosNames {
+		if c.maybe(80) {
+			terms := Terms{pick(time.Minute, time.Hour, 100*time.Hour), pick(time.Second, time.Minute)}
+			c.dns.allow([]string{"rfc2136/one", "cloudflare/two"}[c.IntN(2)], []string{name}, "", terms)
+		}
+	}
+	c.dns.slow = c.IntN(3)
 }
 
 // disturb lets something go wrong, or right again.
 func (c chaos) disturb() {
-	switch c.IntN(12) {
+	switch c.IntN(20) {
 	case 0:
 		c.ca.down = !c.ca.down
 	case 1, 2, 3:
@@ -51,6 +59,25 @@ func (c chaos) disturb() {
 		c.force(&c.ca.orders, []acme.Status{"", "", acme.StatusPending, acme.StatusReady, acme.StatusProcessing, acme.StatusInvalid})
 	case 11:
 		c.ca.rules.noCertURL, c.ca.rules.noFinalize = false, false
+	default:
+		c.disturbDNS()
+	}
+}
+
+func (c chaos) disturbDNS() {
+	switch verb := dnsVerbs[c.IntN(len(dnsVerbs))]; c.IntN(6) {
+	case 0:
+		c.dns.down = !c.dns.down
+	case 1:
+		c.dns.faults = append(c.dns.faults, fault{verb: verb, lost: true})
+	case 2:
+		c.dns.faults = append(c.dns.faults, fault{verb: verb, err: Postpone(errors.New("slow down"), time.Hour)})
+	case 3:
+		c.dns.slow = c.IntN(30)
+	case 4:
+		c.do(newCommand([]string{"account", []string{"available", "unavailable"}[c.IntN(2)]}))
+	case 5:
+		c.ca.key = fmt.Sprint("key", c.IntN(3))
 	}
 }
 
@@ -70,13 +97,16 @@ func (c chaos) force(orders *[]*caOrder, statuses []acme.Status) {
 	}
 }
 
-// report reports every challenge that can be.
+// report reports every challenge that can be, and some that Vault would see to.
 func (c chaos) report(id ID) {
 	o := c.load(id)
 	if o.State != StateAwaiting {
 		return
 	}
 	for i := range o.Authorizations {
+		if o.Authorizations[i].Proof != nil && c.maybe(90) {
+			continue
+		}
 		value := o.Authorizations[i].Identifier.Value
 		if err := c.fulfill(id, value, acme.DNS01); err != nil && !errors.Is(err, ErrNotPending) {
 			c.t.Errorf("reporting %s: %v", value, err)
@@ -84,17 +114,21 @@ func (c chaos) report(id ID) {
 	}
 }
 
+var chaosNames = []string{"www.example.com", "*.example.com", "example.com"}
+
 // TestChaos lets everything go wrong that can. Whatever happens, every order
 // comes to an end, with a reason; one that is completed has the certificate of
-// its key; no key is lost that was certified; nothing is asked in a hurry; and
-// no order gets the CSRs of two keys. The world checks all that at every step.
+// its key; no key is lost that was certified; nothing is asked in a hurry; no
+// order gets the CSRs of two keys; no challenge is answered before its proof was
+// seen; and no record is left. The world checks all that at every step.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	ends := map[State]int{}
+	proven := 0
 	for seed := range uint64(100) {
 		c := chaos{newWorld(t), rand.New(rand.NewPCG(seed, 8555))}
 		c.setup()
-		id := c.add("www.example.com", "*.example.com").ID
+		id := c.add(chaosNames...).ID
 		for range 60 {
 			if c.maybe(25) {
 				c.disturb()
@@ -108,10 +142,13 @@ func TestChaos(t *testing.T) {
 				c.report(id)
 			}
 		}
-		c.ca.down, c.safe.failures, c.ca.faults = false, 0, nil
+		c.ca.down, c.ca.locked, c.safe.failures, c.ca.faults = false, nil, 0, nil
+		c.dns.down, c.dns.faults = false, nil
 		c.force(&c.ca.orders, []acme.Status{""})
 		c.end()
+		c.checkRecords()
 		o := c.load(id)
+		proven += len(o.Proofs())
 		ends[o.State]++
 		if len(c.ca.requests) > 3000 {
 			t.Errorf("seed %d: %d requests", seed, len(c.ca.requests))
@@ -124,5 +161,8 @@ func TestChaos(t *testing.T) {
 		if ends[s] < 5 {
 			t.Errorf("of all orders only %d ended as %s; the test is about too little: %v", ends[s], s, ends)
 		}
+	}
+	if proven < 50 {
+		t.Errorf("only %d proofs were written", proven)
 	}
 }

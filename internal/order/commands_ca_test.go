@@ -1,6 +1,7 @@
 package order
 
 import (
+	"slices"
 	"strings"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
@@ -11,7 +12,7 @@ func (r *rules) switches() map[string]*bool {
 	return map[string]*bool{
 		"valid": &r.valid, "reuse": &r.reuse, "reuse-valid": &r.reuseValid, "twice": &r.twice, "no-authorizations": &r.noAuthz,
 		"replaced": &r.replaced, "no-finalize-url": &r.noFinalize, "no-certificate-url": &r.noCertURL,
-		"lingering": &r.lingering, "seesaw": &r.seesaw, "bad-cn": &r.badCN,
+		"no-token": &r.noToken, "lingering": &r.lingering, "seesaw": &r.seesaw, "bad-cn": &r.badCN,
 		"other-key": &r.leaf.otherKey, "expired-leaf": &r.leaf.expired, "no-leaf": &r.leaf.empty,
 	}
 }
@@ -93,13 +94,13 @@ func (w *world) rule(c command, name, value string) {
 	}
 }
 
-// refuse VERB status=N [type=T] [detail="..."] [retry-after=D] [instance=URL] [times=N]:
-// the next requests of the verb are refused.
+// refuse VERB status=N [type=T] [detail="..."] [retry-after=D] [instance=URL] [times=N] [after=N]:
+// the next requests of the verb are refused, or those after some that are not.
 func (w *world) doRefuse(c command) string {
 	p := problemOf(c)
 	p.RetryAfter = c.duration("retry-after")
 	for range c.number("times", 1) {
-		w.ca.faults = append(w.ca.faults, fault{verb: c.arg(0), err: p})
+		w.ca.faults = append(w.ca.faults, fault{verb: c.arg(0), err: p, after: c.number("after", 0)})
 	}
 	return ""
 }
@@ -112,10 +113,15 @@ func problemOf(c command) *acme.Problem {
 	return p
 }
 
-// lose VERB [times=N]: the next requests of the verb act, but the answer is lost.
+// lose VERB [times=N]: the next requests of the verb, to the CA or to DNS, act,
+// but the answer is lost.
 func (w *world) doLose(c command) string {
+	faults := &w.ca.faults
+	if slices.Contains(dnsVerbs, c.arg(0)) {
+		faults = &w.dns.faults
+	}
 	for range c.number("times", 1) {
-		w.ca.faults = append(w.ca.faults, fault{verb: c.arg(0), lost: true})
+		*faults = append(*faults, fault{verb: c.arg(0), lost: true})
 	}
 	return ""
 }

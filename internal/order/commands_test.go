@@ -29,6 +29,12 @@ var commands = map[string]func(*world, command) string{
 	"storage":  (*world).doStorage,
 	"requests": (*world).doRequests,
 	"show":     (*world).doShow,
+	"crash":    (*world).doCrash,
+	"account":  (*world).doAccount,
+	"provider": (*world).doProvider,
+	"dns":      (*world).doDNS,
+	"hinder":   (*world).doHinder,
+	"records":  (*world).doRecords,
 }
 
 func (w *world) do(c command) string {
@@ -173,7 +179,7 @@ func (w *world) doStorage(c command) string {
 func (w *world) doRequests(command) string {
 	var out []string
 	for _, verb := range []string{"newOrder", "authorization", "answer", "order", "finalize", "certificate"} {
-		if n := w.ca.count(verb); n > 0 {
+		if n := countOf(w.ca.requests, verb); n > 0 {
 			out = append(out, fmt.Sprintf("%s %d", verb, n))
 		}
 	}
@@ -193,6 +199,9 @@ func (w *world) doShow(c command) string {
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
 		fmt.Fprintf(&b, "   %s is %s", o.Label(a), a.Status)
+		if a.Proof != nil {
+			fmt.Fprintf(&b, ", proven by %s at %s", a.Proof.Provider, a.Proof.Name)
+		}
 		if a.Fulfilled != "" {
 			fmt.Fprintf(&b, ", reported %s", a.Fulfilled)
 		}

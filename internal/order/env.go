@@ -41,7 +41,9 @@ type CA interface {
 	Certificate(ctx context.Context, url string) ([][]byte, error)
 }
 
-// DNS proves identifiers by TXT records, where it can.
+// DNS proves identifiers by TXT records, where it can. An error of [Refuse] ends
+// the order, one of [Postpone] says when to come back; everything else is tried
+// again.
 type DNS interface {
 	// Locate finds where the proof of an identifier has to be, following the
 	// aliases of its name, and who may write there. It returns false when

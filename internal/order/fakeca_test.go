@@ -29,10 +29,15 @@ type fakeCA struct {
 	requests []string
 	// answers counts, for each challenge, how often it was posted.
 	answers map[string]int
+	// key is the thumbprint of the account's key; locked is why there is none.
+	key    string
+	locked error
+	// computed leads from digests to the key authorizations that were made.
+	computed map[string]string
 	// csrKeys holds the key of the first CSR that was sent for each order.
 	csrKeys map[string]crypto.PublicKey
 	// onAnswer and onFinalize check what must be true before the CA is told.
-	onAnswer   func()
+	onAnswer   func(url string)
 	onFinalize func(csr []byte)
 }
 
@@ -56,6 +61,7 @@ type rules struct {
 	noFinalize bool          // the URL is told only when the order is read
 	noCertURL  bool          // a valid order does not name its certificate
 	seesaw     bool          // the order reads ready and pending in turn
+	noToken    bool          // dns-01 challenges have no token
 	lingering  bool          // a failed validation leaves the order pending
 	badCN      bool          // a CSR with a common name is badCSR
 	failing    map[string]*acme.Problem
@@ -63,11 +69,12 @@ type rules struct {
 }
 
 // fault is what happens to one request. A lost one has its effect, but nobody
-// hears of it.
+// hears of it. So many requests pass before.
 type fault struct {
-	verb string
-	err  error
-	lost bool
+	verb  string
+	err   error
+	lost  bool
+	after int
 }
 
 type caOrder struct {
@@ -99,13 +106,28 @@ var _ CA = (*fakeCA)(nil)
 
 func newFakeCA(t testing.TB, c *clock) *fakeCA {
 	return &fakeCA{
-		t: t, clock: c, answers: map[string]int{}, csrKeys: map[string]crypto.PublicKey{},
+		t: t, clock: c, key: "thumbprint", computed: map[string]string{}, answers: map[string]int{}, csrKeys: map[string]crypto.PublicKey{},
 		rules: rules{offers: acme.ChallengeTypes, orderLife: 7 * 24 * time.Hour, authzLife: 7 * 24 * time.Hour},
 	}
 }
 
 // KeyAuthorization is no request: it is computed.
-func (ca *fakeCA) KeyAuthorization(token string) (string, error) { return token + ".thumbprint", nil }
+func (ca *fakeCA) KeyAuthorization(token string) (string, error) {
+	if ca.locked != nil {
+		return "", ca.locked
+	}
+	keyAuth := token + "." + ca.key
+	ca.computed[digest(keyAuth)] = keyAuth
+	return keyAuth, nil
+}
+
+// explain gives what was digested.
+func (ca *fakeCA) explain(value string) string {
+	if keyAuth, known := ca.computed[value]; known {
+		return keyAuth
+	}
+	return "nothing known"
+}
 
 // serve lets a request meet its fault, or else has its effect.
 func (ca *fakeCA) serve(verb, url string, effect func() error) error {
@@ -116,17 +138,15 @@ func (ca *fakeCA) serve(verb, url string, effect func() error) error {
 	if ca.down {
 		return unreachable("connection refused")
 	}
-	next := slices.IndexFunc(ca.faults, func(f fault) bool { return f.verb == verb })
-	if next < 0 {
+	f, found := takeFault(&ca.faults, verb)
+	switch {
+	case !found:
 		return effect()
+	case f.lost:
+		_ = effect() // whatever came of it is lost too
+		return unreachable("connection reset before the answer")
 	}
-	f := ca.faults[next]
-	ca.faults = slices.Delete(ca.faults, next, next+1)
-	if !f.lost {
-		return f.err
-	}
-	_ = effect() // whatever came of it is lost too
-	return unreachable("connection reset before the answer")
+	return f.err
 }
 
 func problem(status int, kind, detail string, args ...any) error {

@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"crypto/x509"
+	"path"
 	"slices"
 	"strings"
 
@@ -52,7 +53,10 @@ func (ca *fakeCA) findAuthz(url string) *caAuthz {
 }
 
 func (ca *fakeCA) challenge(a *caAuthz, t acme.ChallengeType) acme.Challenge {
-	c := acme.Challenge{Type: t, URL: a.url + "/" + string(t), Token: "token", Status: acme.StatusPending}
+	c := acme.Challenge{Type: t, URL: a.url + "/" + string(t), Token: "token-" + path.Base(a.url), Status: acme.StatusPending}
+	if t == acme.DNS01 && ca.rules.noToken {
+		c.Token = ""
+	}
 	status := ca.authzStatus(a)
 	switch {
 	case a.answered != t:
@@ -70,7 +74,7 @@ func (ca *fakeCA) challenge(a *caAuthz, t acme.ChallengeType) acme.Challenge {
 // Answer implements CA.
 func (ca *fakeCA) Answer(_ context.Context, url string) error {
 	return ca.serve("answer", url, func() error {
-		ca.onAnswer()
+		ca.onAnswer(url)
 		ca.answers[url]++
 		a := ca.findAuthz(url)
 		switch {
@@ -160,9 +164,9 @@ func (ca *fakeCA) Certificate(_ context.Context, url string) (chain [][]byte, er
 	return chain, err
 }
 
-// count tells how many requests of a verb there were.
-func (ca *fakeCA) count(verb string) (n int) {
-	for _, r := range ca.requests {
+// countOf tells how many requests of a verb there were.
+func countOf(requests []string, verb string) (n int) {
+	for _, r := range requests {
 		if r == verb {
 			n++
 		}

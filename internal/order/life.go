@@ -77,12 +77,12 @@ func init() {
 		StatePropagating: {
 			Status: "vault-challenge-propagating", Means: "The TXT records are written.",
 			Does: "waits until they can be seen", step: awaitPropagation,
-			Next: []State{StateNotifying},
+			Next: []State{StateFulfilling, StateNotifying},
 		},
 		StateNotifying: {
 			Status: "notify-acme-server-challenges-completed", Means: "Every identifier has its challenge in place.",
 			Does: "tells the CA to look", step: answer,
-			Next: []State{StateProcessing},
+			Next: []State{StateFulfilling, StateProcessing},
 		},
 		StateProcessing: {
 			Status: "processing-challenge", Means: "The CA is validating.",
@@ -209,6 +209,25 @@ func Refuse(format string, args ...any) error { return refused{fmt.Errorf(format
 // Refused tells whether err is, or wraps, one that [Refuse] made.
 func Refused(err error) bool { return is[refused](err) }
 
+// postponed is a failure after which a service wants to be left alone.
+type postponed struct {
+	error
+	by time.Duration
+}
+
+func (p postponed) Unwrap() error { return p.error }
+
+// Postpone makes a failure after which the step is not repeated before a service
+// wants to hear of it again.
+func Postpone(err error, by time.Duration) error { return postponed{err, by} }
+
+func postponement(err error) time.Duration {
+	if p, ok := errors.AsType[postponed](err); ok {
+		return p.by
+	}
+	return acme.RetryAfter(err)
+}
+
 // notYet is the error of a step that is to be tried again though the CA refuses.
 type notYet struct{ error }
 
@@ -249,7 +268,7 @@ func during(what string, err error) error {
 
 func (o *Order) retry(err error, env Env) {
 	o.Failures++
-	o.pause(max(backoff(o.Failures, env.Jitter()), acme.RetryAfter(err)), err.Error(), env.Now())
+	o.pause(max(backoff(o.Failures, env.Jitter()), postponement(err)), err.Error(), env.Now())
 }
 
 // pause makes the order due again in the same state, at the latest when it is

@@ -41,11 +41,15 @@ type Order struct {
 	// DNSProvider pins the provider of all proofs by DNS ("rfc2136/internal");
 	// empty to go by the providers' identifiers.
 	DNSProvider string `json:"dns_provider,omitempty"`
-	// ProofsSince is when Vault began to write the proofs.
+	// ProofsSince is when the proofs were announced, and later when the last of
+	// them was written. A provider's time runs from then.
 	ProofsSince time.Time `json:"proofs_since,omitzero"`
-	Created     time.Time `json:"created"`
-	Updated     time.Time `json:"updated"`
-	State       State     `json:"state"`
+	// OldProofs were made with a key that the account has no more. They may have
+	// been written, and are to be removed with the others.
+	OldProofs []Proof   `json:"old_proofs,omitempty"`
+	Created   time.Time `json:"created"`
+	Updated   time.Time `json:"updated"`
+	State     State     `json:"state"`
 	// Tries counts the steps that did not leave the present state.
 	Tries int `json:"tries,omitempty"`
 	// Failures counts those among them that failed, since the last that did not.
@@ -96,6 +100,8 @@ type Authorization struct {
 	// somebody else has to fulfil a challenge. Its value is empty until the
 	// record is about to be written.
 	Proof *Proof `json:"proof,omitempty"`
+	// Written tells that the provider has taken the record.
+	Written bool `json:"written,omitempty"`
 }
 
 // Place is where a proof by DNS is written, and with which provider.

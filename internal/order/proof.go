@@ -17,7 +17,10 @@ import (
 // role does not allow dns-01, or the CA does not offer it, DNS is not touched.
 func (o *Order) locateProof(ctx context.Context, env Env, a *Authorization) error {
 	a.Proof = nil
-	if env.DNS == nil || a.Identifier.Type != acme.DNS || a.Challenge(acme.DNS01) == nil || !slices.Contains(o.Allowed, acme.DNS01) {
+	if env.DNS == nil || a.Identifier.Type != acme.DNS || !slices.Contains(o.Allowed, acme.DNS01) {
+		return nil
+	}
+	if c := a.Challenge(acme.DNS01); c == nil || !complete(c) || !open(c) {
 		return nil
 	}
 	place, ok, err := env.DNS.Locate(ctx, o, a.Identifier)
@@ -31,46 +34,106 @@ func (o *Order) locateProof(ctx context.Context, env Env, a *Authorization) erro
 }
 
 // writeProofs writes the TXT records. What is to be written is stored one step
-// before, so that a crash leaves no record that nobody knows of.
+// before, so that a crash leaves no record that nobody knows of. What was
+// written before a failure is not written again: a service that takes so many
+// records a minute would never be done.
 func writeProofs(ctx context.Context, env Env, o *Order) (move, error) {
-	if o.ProofsSince.IsZero() {
-		if err := o.eachProof(func(a *Authorization) error { return a.prepareProof(env) }); err != nil {
-			return move{}, err
-		}
-		o.ProofsSince = env.Now()
-		return o.stay(0)
-	}
-	err := o.eachProof(func(a *Authorization) error {
-		if err := env.DNS.Add(ctx, o.ID, *a.Proof); err != nil {
-			return o.unlessLate(ctx, env, a, fmt.Errorf("writing the TXT record for %q: %w", o.Label(a), err))
-		}
-		return nil
-	})
+	announced, err := o.announceProofs(env)
 	if err != nil {
 		return move{}, err
 	}
+	if announced {
+		o.ProofsSince = env.Now()
+		return o.stay(0)
+	}
+	if err := o.eachProof(func(a *Authorization) error { return o.write(ctx, env, a) }); err != nil {
+		return move{}, err
+	}
+	o.ProofsSince = env.Now()
 	return moveTo(StatePropagating)
 }
 
-func (a *Authorization) prepareProof(env Env) error {
-	keyAuth, err := env.CA.KeyAuthorization(a.Challenge(acme.DNS01).Token)
-	if err != nil {
-		return fmt.Errorf("computing the proof for %q: %w", a.Identifier.Value, err)
+// announceProofs notes what is to be written, and tells whether that is news.
+func (o *Order) announceProofs(env Env) (news bool, err error) {
+	err = o.eachProof(func(a *Authorization) error {
+		value, err := o.proofValue(env, a)
+		if err != nil || value == a.Proof.Value {
+			return err
+		}
+		if a.Proof.Value != "" {
+			o.OldProofs = append(o.OldProofs, *a.Proof)
+		}
+		a.Proof.Value, a.Written, news = value, false, true
+		return nil
+	})
+	return news, err
+}
+
+// proofValue is what proves control now: of the token, and of the key that the
+// account has.
+func (o *Order) proofValue(env Env, a *Authorization) (string, error) {
+	c := a.Challenge(acme.DNS01)
+	if c == nil || !complete(c) {
+		return "", Refuse("the CA has withdrawn the challenge dns-01 for %q", o.Label(a))
 	}
-	a.Proof.Value = digest(keyAuth)
+	keyAuth, err := env.CA.KeyAuthorization(c.Token)
+	if err != nil {
+		return "", fmt.Errorf("computing the proof for %q: %w", o.Label(a), err)
+	}
+	return digest(keyAuth), nil
+}
+
+func (o *Order) write(ctx context.Context, env Env, a *Authorization) error {
+	if a.Written {
+		return nil
+	}
+	if err := env.DNS.Add(ctx, o.ID, *a.Proof); err != nil {
+		return o.unlessLate(ctx, env, a, fmt.Errorf("writing the TXT record for %q: %w", o.Label(a), err))
+	}
+	a.Written = true
 	return nil
+}
+
+// withdrawOutdated takes back the report of every proof of which the CA has not
+// heard, and that it would not accept any more: the account has got another key.
+// It tells whether there is one.
+func (o *Order) withdrawOutdated(env Env) (found bool, err error) {
+	var outdated []*Authorization
+	for i := range o.Authorizations {
+		a := &o.Authorizations[i]
+		ours := a.Proof != nil && a.Proof.Value != ""
+		if !ours || !a.automatic() && !a.untold() {
+			continue
+		}
+		value, err := o.proofValue(env, a)
+		if err != nil {
+			return false, err
+		}
+		if value != a.Proof.Value {
+			outdated = append(outdated, a)
+		}
+	}
+	for _, a := range outdated {
+		a.Fulfilled = ""
+	}
+	return len(outdated) > 0, nil
 }
 
 // awaitPropagation looks whether the records can be seen, and comes back later
 // while they cannot: each wait is stored, no worker sleeps through it.
 func awaitPropagation(ctx context.Context, env Env, o *Order) (move, error) {
+	if outdated, err := o.withdrawOutdated(env); err != nil || outdated {
+		return move{to: StateFulfilling}, err
+	}
 	var unseen []string
 	interval := longestPoll
 	err := o.eachProof(func(a *Authorization) error {
 		why, every, err := o.watch(ctx, env, a)
 		if why != "" {
-			unseen = append(unseen, why)
 			interval = min(interval, every)
+		}
+		if why != "" && !slices.Contains(unseen, why) { // a wildcard and its apex are at one name
+			unseen = append(unseen, why)
 		}
 		return err
 	})
@@ -78,12 +141,22 @@ func awaitPropagation(ctx context.Context, env Env, o *Order) (move, error) {
 	case err != nil:
 		return move{}, err
 	case len(unseen) > 0:
-		return o.stayBecause(strings.Join(unseen, "; "), max(interval, firstPoll))
+		return o.stayBecause(someOf(unseen), max(interval, firstPoll))
 	}
 	return move{to: StateNotifying}, o.eachProof(func(a *Authorization) error {
 		a.Fulfilled = acme.DNS01
 		return nil
 	})
+}
+
+// someOf joins reports, of which an order with many names would have too many to
+// be read, and to be stored every few seconds.
+func someOf(reports []string) string {
+	const most = 3
+	if more := len(reports) - most; more > 0 {
+		reports = append(reports[:most:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(reports, "; ")
 }
 
 // watch says why a proof is not visible yet, "" when it is, and how often to
@@ -139,7 +212,7 @@ func (o *Order) eachProof(visit func(*Authorization) error) error {
 
 // Proofs lists the TXT records that were, or were about to be, written.
 func (o *Order) Proofs() []Proof {
-	var out []Proof
+	out := slices.Clone(o.OldProofs)
 	for i := range o.Authorizations {
 		if p := o.Authorizations[i].Proof; p != nil && p.Value != "" {
 			out = append(out, *p)

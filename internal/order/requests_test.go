@@ -49,3 +49,22 @@ func TestRequests(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestsToDNS holds that nobody is asked for more than three things for
+// each name when all goes well, and the CA for nothing in addition.
+func TestRequestsToDNS(t *testing.T) {
+	t.Parallel()
+	for _, names := range []int{1, 25} {
+		w := newWorld(t)
+		var all []string
+		for n := range names {
+			all = append(all, fmt.Sprintf("www%d.example.com", n))
+		}
+		w.dns.allow("rfc2136/internal", all, "", usual)
+		o := w.add(all...)
+		w.end()
+		if state := w.load(o.ID).State; state != StateCompleted || len(w.ca.requests) != 4+2*names || len(w.dns.asked) != 3*names {
+			t.Errorf("%d names: %s after %v and %v", names, state, w.ca.requests, w.dns.asked)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type world struct {
 	t      testing.TB
 	clock  *clock
 	ca     *fakeCA
+	dns    *fakeDNS
 	safe   *fakeSafe
 	claims map[string]ID
 	ids    []ID
@@ -28,10 +29,12 @@ type world struct {
 	dues   map[ID]time.Time // of those that are not final
 	// callers holds the keys of those who sent a CSR.
 	callers map[ID]crypto.Signer
-	// steps counts them; before the result of step crashAt is stored the process
-	// dies, and a new one starts from what was stored.
+	// steps counts them; before the result of step crashAt is stored, and of the
+	// next one after a crash command, the process dies, and a new one starts from
+	// what was stored.
 	steps   int
 	crashAt int
+	dying   bool
 	crashed bool
 	hurry   int // steps since the clock moved
 	onStep  func(from, to State)
@@ -44,11 +47,11 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	c := newClock()
 	w := &world{
-		t: t, clock: c, ca: newFakeCA(t, c), claims: map[string]ID{},
+		t: t, clock: c, ca: newFakeCA(t, c), dns: newFakeDNS(t), claims: map[string]ID{},
 		safe:   &fakeSafe{keys: map[ID]crypto.Signer{}, certs: map[ID]*Certificate{}},
 		stored: map[ID][]byte{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {}, dull: map[int]bool{},
 	}
-	w.ca.onAnswer, w.ca.onFinalize = w.beforeAnswer, w.beforeFinalize
+	w.ca.onAnswer, w.ca.onFinalize, w.dns.onAdd = w.beforeAnswer, w.beforeFinalize, w.beforeAdd
 	return w
 }
 
@@ -91,7 +94,7 @@ func (w *world) load(id ID) *Order {
 func (w *world) env() Env {
 	return Env{
 		Now: w.clock.now, Jitter: func() float64 { return w.jitter },
-		CA: w.ca, Safe: w.safe, Claim: w.claim,
+		CA: w.ca, Safe: w.safe, DNS: w.dns, Claim: w.claim,
 	}
 }
 
@@ -115,8 +118,8 @@ func (w *world) restart() {
 
 // advance takes one step with an order.
 func (w *world) advance(id ID) *Order {
-	if w.steps++; w.steps == w.crashAt {
-		w.crashed = true
+	if w.steps++; w.steps == w.crashAt || w.dying {
+		w.crashed, w.dying = w.crashed || w.steps == w.crashAt, false
 		Advance(context.Background(), w.env(), w.load(id)) // and the process dies
 		w.restart()
 	}
@@ -163,6 +166,7 @@ func (w *world) checkEnd(o *Order) {
 	if w.claims[o.URL] == o.ID {
 		delete(w.claims, o.URL)
 	}
+	w.collect(o)
 	if (o.State == StateError || o.State == StateExpired) && o.LastError == "" {
 		w.t.Errorf("order %s is %s without a reason", o.ID, o.State)
 	}
@@ -182,18 +186,6 @@ func (w *world) checkEnd(o *Order) {
 	}
 	if !namesAll(leaf, o.identifiers()) || o.Serial != FormatSerial(leaf.SerialNumber) {
 		w.t.Errorf("order %s: the certificate is for %v, serial %s", o.ID, leaf.DNSNames, o.Serial)
-	}
-}
-
-// beforeAnswer holds that challenges are answered only when all identifiers of
-// the order have been reported, and the reports are stored.
-func (w *world) beforeAnswer() {
-	for _, id := range w.ids {
-		if o := w.load(id); o.State == StateNotifying && len(o.Unreported()) > 0 {
-			w.t.Errorf("a challenge is answered while %v are not in place", o.Unreported())
-		} else if o.State == StateAwaiting {
-			w.t.Errorf("a challenge is answered before that was stored")
-		}
 	}
 }
 
