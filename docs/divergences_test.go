@@ -89,24 +89,57 @@ func TestEveryDivergenceOfTheAPIIsDocumented(t *testing.T) {
 			missing[name] = ""
 		}
 	}
-	compare(t, divergences, "the list of additions", listed(t, "added to"), added)
-	compare(t, divergences, "the list of what is not served", listed(t, "not served"), missing)
+	compare(t, divergences, "the list of additions", listed(t, providersOf(theirs)), added)
+	compare(t, divergences, "the list of what is not served", nil, missing)
 }
 
-// listed reads the tables with a head: the operations of the first column, each
-// with the fields of the second, or alone where it has none.
-func listed(t *testing.T, head string) map[string]string {
+// providersOf names the types of DNS provider that a description has.
+func providersOf(operations map[string]shape) []string {
+	var out []string
+	for name := range operations {
+		if kind, ok := strings.CutPrefix(name, "LIST config/dns/"); ok {
+			out = append(out, kind)
+		}
+	}
+	return out
+}
+
+// listed reads the tables of additions: the operations of the first column, each
+// with the fields of the second, or alone where it has none. An operation on
+// ":type" stands for that on each of their types of DNS provider. A type that is
+// added has all operations on a type.
+func listed(t *testing.T, theirs []string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, row := range rows(t, divergences, head) {
+	for _, row := range rows(t, divergences, "added to") {
 		fields := ticked(row[1])
-		for _, operation := range ticked(row[0]) {
+		for _, operation := range eachType(ticked(row[0]), theirs) {
 			if len(fields) == 0 {
 				out[operation] = ""
 			}
 			for _, field := range fields {
 				out[operation+" "+field] = ""
 			}
+		}
+	}
+	for _, row := range rows(t, divergences, "added type") {
+		provider := "config/dns/:type/:name"
+		for _, operation := range eachType([]string{"LIST config/dns/:type", "GET " + provider, "POST " + provider, "DELETE " + provider}, ticked(row[0])) {
+			out[operation] = ""
+		}
+	}
+	return out
+}
+
+func eachType(operations, kinds []string) []string {
+	var out []string
+	for _, operation := range operations {
+		if !strings.Contains(operation, ":type") {
+			out = append(out, operation)
+			continue
+		}
+		for _, kind := range kinds {
+			out = append(out, strings.Replace(operation, ":type", kind, 1))
 		}
 	}
 	return out
