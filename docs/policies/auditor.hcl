@@ -1,12 +1,28 @@
-# Who has to see and must change nothing: accounts, roles, and what was ordered and issued, without any
-# private key.
+# Who has to see and must change nothing: accounts, DNS providers, roles, and what was ordered and issued,
+# without any private key or credential.
 # For an engine enabled at pki-external-ca/.
+
+path "pki-external-ca/config" {
+  capabilities = ["read"]
+}
 
 path "pki-external-ca/config/acme-account" {
   capabilities = ["list"]
 }
 
 path "pki-external-ca/config/acme-account/+" {
+  capabilities = ["read"]
+}
+
+path "pki-external-ca/config/dns/" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/config/dns/+/" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/config/dns/+/+" {
   capabilities = ["read"]
 }
 

@@ -1,6 +1,10 @@
-# The people who run the engine: they make accounts at CAs and roles for applications, watch orders, and
-# revoke. They order no certificates and read no private keys; "fetch-cert" and "cached" are not here.
+# The people who run the engine: they make accounts at CAs, DNS providers and roles for applications, watch
+# orders, and revoke. They order no certificates and read no private keys; "fetch-cert" and "cached" are not here.
 # For an engine enabled at pki-external-ca/.
+
+path "pki-external-ca/config" {
+  capabilities = ["create", "read", "update", "delete"]
+}
 
 path "pki-external-ca/config/acme-account" {
   capabilities = ["list"]
@@ -15,6 +19,22 @@ path "pki-external-ca/config/acme-account/+/import" {
 }
 
 path "pki-external-ca/config/acme-account/+/rotate-key" {
+  capabilities = ["create", "update"]
+}
+
+path "pki-external-ca/config/dns/" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/config/dns/+/" {
+  capabilities = ["list"]
+}
+
+path "pki-external-ca/config/dns/+/+" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "pki-external-ca/dns/test/workflow" {
   capabilities = ["create", "update"]
 }
 
