@@ -43,7 +43,7 @@ var layers = []layer{
 	{"./internal/acme", nil, "the nouns of RFC 8555 are shared by packages that must not know a library"},
 	{
 		"./internal/acmeclient",
-		[]string{"./internal/acme", "github.com/go-acme/lego/v4/acme", "github.com/go-jose/go-jose/v4", "golang.org/x/crypto/acme", "golang.org/x/net/html"},
+		[]string{"./internal/acme", "./internal/upstream", "github.com/go-acme/lego/v4/acme", "github.com/go-jose/go-jose/v4"},
 		"it translates between a CA and package acme, and knows nothing of what is done with that",
 	},
 	{

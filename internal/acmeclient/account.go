@@ -15,6 +15,7 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 // Registration is what a new account tells the CA.
@@ -106,12 +107,12 @@ func (a *answer) account(location string) (acme.Account, error) {
 	}
 	account := acme.Account{URL: location, Status: statusOf(wire.Status)}
 	for _, contact := range wire.Contact[:min(len(wire.Contact), maxMeta)] {
-		account.Contacts = append(account.Contacts, clean(contact, maxWord))
+		account.Contacts = append(account.Contacts, upstream.Clean(contact, maxWord))
 	}
 	return account, nil
 }
 
-func statusOf(text string) acme.Status { return acme.Status(clean(text, maxWord)) }
+func statusOf(text string) acme.Status { return acme.Status(upstream.Clean(text, maxWord)) }
 
 // contactURLs makes URLs of bare e-mail addresses (RFC 8555 §7.3).
 func contactURLs(contacts []string) []string {

@@ -9,6 +9,7 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 // maxChallenges bounds what is kept; there are a handful of types.
@@ -86,7 +87,7 @@ func (a *answer) challenge(raw json.RawMessage) (acme.Challenge, bool) {
 		return acme.Challenge{}, false
 	}
 	challenge := acme.Challenge{
-		Type:   acme.ChallengeType(clean(wire.Type, maxWord)),
+		Type:   acme.ChallengeType(upstream.Clean(wire.Type, maxWord)),
 		Status: statusOf(wire.Status), Error: wire.Error.problem(),
 	}
 	if isBase64URL(wire.Token) && len(wire.Token) <= maxURL {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	lego "github.com/go-acme/lego/v4/acme"
+
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 const (
@@ -62,7 +64,7 @@ func parseChain(text []byte) ([][]byte, error) {
 		}
 		switch {
 		case block.Type != "CERTIFICATE":
-			return nil, fmt.Errorf("there is a %q in it", clean(block.Type, maxExcerpt))
+			return nil, fmt.Errorf("there is a %q in it", upstream.Clean(block.Type, maxExcerpt))
 		case len(chain) == maxChain:
 			return nil, fmt.Errorf("it has more than %d certificates", maxChain)
 		}

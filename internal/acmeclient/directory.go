@@ -12,6 +12,7 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 const (
@@ -175,18 +176,18 @@ func (a *answer) endpoints(wire lego.Directory) (*endpoints, error) {
 
 func aboutOf(wire lego.Directory) acme.Directory {
 	about := acme.Directory{
-		TermsOfService:          clean(wire.Meta.TermsOfService, maxURL),
-		Website:                 clean(wire.Meta.Website, maxURL),
+		TermsOfService:          upstream.Clean(wire.Meta.TermsOfService, maxURL),
+		Website:                 upstream.Clean(wire.Meta.Website, maxURL),
 		ExternalAccountRequired: wire.Meta.ExternalAccountRequired,
 		RenewalInfo:             wire.RenewalInfo != "",
 		Profiles:                map[string]string{},
 	}
 	for _, identity := range wire.Meta.CaaIdentities[:min(len(wire.Meta.CaaIdentities), maxMeta)] {
-		about.CAAIdentities = append(about.CAAIdentities, clean(identity, maxWord))
+		about.CAAIdentities = append(about.CAAIdentities, upstream.Clean(identity, maxWord))
 	}
 	for name, description := range wire.Meta.Profiles {
 		if len(about.Profiles) < maxMeta {
-			about.Profiles[clean(name, maxWord)] = clean(description, maxWord)
+			about.Profiles[upstream.Clean(name, maxWord)] = upstream.Clean(description, maxWord)
 		}
 	}
 	return about

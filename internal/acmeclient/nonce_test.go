@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+
 func TestNoncePool(t *testing.T) {
 	t.Parallel()
 	var p noncePool

@@ -12,6 +12,7 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 // ErrIdentifiersChanged is a CA's answer to newOrder for other identifiers than
@@ -51,7 +52,7 @@ func (c *Client) NewOrder(ctx context.Context, wish acme.NewOrder) (acme.Order, 
 	}
 	if !sameIdentifiers(wish.Identifiers, order.Identifiers) {
 		return acme.Order{}, fmt.Errorf("%w of the order %s from %v to %s", ErrIdentifiersChanged, order.URL,
-			wish.Identifiers, clean(fmt.Sprint(order.Identifiers), maxDetail))
+			wish.Identifiers, upstream.Clean(fmt.Sprint(order.Identifiers), maxDetail))
 	}
 	return order, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 // maxSubproblems bounds what is kept; an order has at most a hundred names.
@@ -69,23 +70,23 @@ func (w *wireProblem) problem() *acme.Problem {
 }
 
 func (w *wireProblem) bare() acme.Problem {
-	p := acme.Problem{Type: clean(w.Type, maxWord), Detail: clean(w.Detail, maxDetail), Instance: clean(w.Instance, maxWord)}
+	p := acme.Problem{Type: upstream.Clean(w.Type, maxWord), Detail: upstream.Clean(w.Detail, maxDetail), Instance: upstream.Clean(w.Instance, maxWord)}
 	if p.Type == "about:blank" { // RFC 7807 §4.2: nothing beyond the HTTP status
 		p.Type = ""
 	}
 	if p.Detail == "" {
-		p.Detail = clean(w.Title, maxDetail)
+		p.Detail = upstream.Clean(w.Title, maxDetail)
 	}
 	if w.Identifier != nil && w.Identifier.Value != "" {
 		i := cleanIdentifier(w.Identifier.Type, w.Identifier.Value)
 		p.Identifier = &i
 	}
 	for _, algorithm := range w.Algorithms[:min(len(w.Algorithms), maxLinks)] {
-		p.Algorithms = append(p.Algorithms, clean(algorithm, maxWord))
+		p.Algorithms = append(p.Algorithms, upstream.Clean(algorithm, maxWord))
 	}
 	return p
 }
 
 func cleanIdentifier[T ~string](kind T, value string) acme.Identifier {
-	return acme.Identifier{Type: acme.IdentifierType(clean(string(kind), maxWord)), Value: clean(value, maxWord)}
+	return acme.Identifier{Type: acme.IdentifierType(upstream.Clean(string(kind), maxWord)), Value: upstream.Clean(value, maxWord)}
 }

@@ -32,6 +32,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 const defaultUserAgent = "vault-plugin-secrets-pki-external-ca"
@@ -170,13 +172,13 @@ func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%q cannot be read as a URL", clean(text, maxExcerpt))
+		return nil, fmt.Errorf("%q cannot be read as a URL", upstream.Clean(text, maxExcerpt))
 	case u.Scheme != "https":
-		return nil, fmt.Errorf("%q is not an https URL; ACME runs over TLS only (RFC 8555 §6.1)", clean(u.Redacted(), maxExcerpt))
+		return nil, fmt.Errorf("%q is not an https URL; ACME runs over TLS only (RFC 8555 §6.1)", upstream.Clean(u.Redacted(), maxExcerpt))
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%q names no host", clean(text, maxExcerpt))
+		return nil, fmt.Errorf("%q names no host", upstream.Clean(text, maxExcerpt))
 	case u.User != nil || u.Fragment != "":
-		return nil, fmt.Errorf("%q has a user or a fragment, which a request cannot carry", clean(u.Redacted(), maxExcerpt))
+		return nil, fmt.Errorf("%q has a user or a fragment, which a request cannot carry", upstream.Clean(u.Redacted(), maxExcerpt))
 	}
 	return u, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
 const (
@@ -48,7 +49,7 @@ func (r request) unreachable(err error) error {
 	if u, err := url.Parse(where); err == nil {
 		where = u.Redacted()
 	}
-	return &acme.Unreachable{Doing: r.doing + " " + clean(where, maxWord), Err: err}
+	return &acme.Unreachable{Doing: r.doing + " " + upstream.Clean(where, maxWord), Err: err}
 }
 
 // answer is what a CA said.
@@ -82,7 +83,7 @@ func (s *Server) exchange(ctx context.Context, method string, r request, body []
 		return nil, r.unreachable(fmt.Errorf("the answer has more than %d bytes", maxBody))
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return nil, r.unreachable(fmt.Errorf("the answer is a redirect (HTTP status %d, to %q), which ACME does not have",
-			response.StatusCode, clean(response.Header.Get("Location"), maxExcerpt)))
+			response.StatusCode, upstream.Clean(response.Header.Get("Location"), maxExcerpt)))
 	}
 	return &answer{request: r, status: response.StatusCode, header: response.Header, body: data, now: s.now()}, nil
 }
@@ -133,9 +134,9 @@ func (a *answer) location(what string) (string, error) {
 	return a.resolve(what, a.header.Get("Location"))
 }
 
-func (a *answer) excerpt() string { return excerpt(a.body, a.header.Get("Content-Type")) }
+func (a *answer) excerpt() string { return upstream.Excerpt(a.body, a.header.Get("Content-Type")) }
 
 // retryAfter is how long the CA asks to wait, 0 when it did not say.
 func (a *answer) retryAfter() time.Duration {
-	return ParseRetryAfter(a.header.Get("Retry-After"), a.now)
+	return upstream.RetryAfter(a.header.Get("Retry-After"), a.now)
 }
