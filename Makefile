@@ -20,11 +20,13 @@ help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Show the whole job in one command: a Vault, an ACME CA, an account, a role, certificates, a revocation.
+demo: ## Show the whole job in one command: a Vault, an ACME CA, an account, a role, certificates, a revocation, DNS.
+	@[ "$$(id -u)" != 0 ] || scripts/name-servers bind9 || true # without BIND it shows all but DNS, and says so
 	@cd testbed && go run ./cmd/demo
 
 .PHONY: dev
 dev: ## Start the same parts, print how to reach them, and leave them running until Ctrl-C.
+	@[ "$$(id -u)" != 0 ] || scripts/name-servers bind9 || true
 	@cd testbed && go run ./cmd/dev
 
 .PHONY: build
@@ -46,21 +48,21 @@ dist: ## Build the plugin for every platform into dist/, with SHA256SUMS.
 test: lint test-unit test-acceptance test-race ## Run every check and every test there is.
 
 .PHONY: test-unit
-test-unit: ## Run the tests of the plugin's own packages under the race detector.
+test-unit: name-servers ## Run the tests of the plugin's own packages under the race detector.
 	go test -race ./...
 
 # -count=1: what these tests drive is built by the tests themselves, so the go command cannot know that it changed.
 .PHONY: test-acceptance
-test-acceptance: testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
+test-acceptance: name-servers testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
 	cd testbed && go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
 	cd testbed/bench && go test ./...
 
 .PHONY: test-race
-test-race: testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
+test-race: name-servers testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
 	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m ./acceptance
 
 .PHONY: test-short
-test-short: ## Run the unit tests only, without the race detector.
+test-short: name-servers ## Run the unit tests only, without the race detector.
 	go test -short ./...
 
 .PHONY: lint
@@ -89,6 +91,11 @@ fuzz: ## Run each fuzzer for FUZZTIME (30s).
 .PHONY: bench
 bench: testbed ## Measure the plugin beside its yardsticks; BENCH=-write makes docs/benchmarks.md of it.
 	cd testbed/bench && go test ./... && go run . $(BENCH)
+
+# The tests of DNS need root, too: name servers are looked for at port 53 (of addresses in 127.0.0.0/8).
+.PHONY: name-servers
+name-servers: ## Install BIND and PowerDNS for the tests if they are missing, as root on Debian.
+	@scripts/name-servers
 
 .PHONY: testbed
 testbed: ## Build what the acceptance tests run, into .testbed/bin.

@@ -17,17 +17,25 @@ type Bed struct {
 	Pebble   *Pebble
 	DNS      *Challtestsrv
 	Web      *WebServer
+
+	// BIND serves the zones that the bed was made for, and takes updates; nil if there are none.
+	BIND *BIND
+	// Resolver is what the CA asks then: it knows of BIND, and asks DNS for all other names.
+	Resolver *Resolver
+
+	zones []string
 }
 
 // NewBed builds what is missing and starts a Vault and a CA below dir. The plugin is left to the caller; see
-// [Vault.EnablePlugin]. Progress goes to w. Everything ends with ctx, or with Stop.
-func NewBed(ctx context.Context, dir string, w io.Writer) (*Bed, error) {
+// [Vault.EnablePlugin]. With zones it starts a BIND for them, too, which has to be installed (see [FindBIND]).
+// Progress goes to w. Everything ends with ctx, or with Stop.
+func NewBed(ctx context.Context, dir string, w io.Writer, zones ...string) (*Bed, error) {
 	binaries, err := Build(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bed{Binaries: binaries, Dir: dir}
-	for _, start := range []func(context.Context) error{b.startVault, b.startCA} {
+	b := &Bed{Binaries: binaries, Dir: dir, zones: zones}
+	for _, start := range []func(context.Context) error{b.startVault, b.startDNS, b.startCA} {
 		if err := start(ctx); err != nil {
 			b.Stop()
 			return nil, err
@@ -47,6 +55,12 @@ func (b *Bed) Stop() {
 	}
 	if b.Pebble != nil {
 		b.Pebble.Stop()
+	}
+	if b.Resolver != nil {
+		b.Resolver.Stop()
+	}
+	if b.BIND != nil {
+		b.BIND.Stop()
 	}
 	if b.DNS != nil {
 		b.DNS.Stop()
@@ -69,15 +83,41 @@ func (b *Bed) startVault(ctx context.Context) error {
 	return err
 }
 
+func (b *Bed) startDNS(ctx context.Context) (err error) {
+	dir, err := b.subdir("ca")
+	if err != nil {
+		return err
+	}
+	if b.DNS, err = StartChalltestsrv(ctx, ChalltestsrvOptions{Binary: b.Binaries.Challtestsrv, Dir: dir}); err != nil || len(b.zones) == 0 {
+		return err
+	}
+	if dir, err = b.subdir("bind"); err != nil {
+		return err
+	}
+	if b.BIND, err = StartBIND(ctx, BINDOptions{Dir: dir, Zones: b.zones}); err != nil {
+		return err
+	}
+	if dir, err = b.subdir("resolver"); err != nil {
+		return err
+	}
+	o := ResolverOptions{Dir: dir, Forward: map[string]string{}, Others: b.DNS.Resolver}
+	for _, zone := range b.zones {
+		o.Forward[zone] = b.BIND.Addr
+	}
+	b.Resolver, err = StartResolver(ctx, o)
+	return err
+}
+
 func (b *Bed) startCA(ctx context.Context) (err error) {
 	dir, err := b.subdir("ca")
 	if err != nil {
 		return err
 	}
-	if b.DNS, err = StartChalltestsrv(ctx, ChalltestsrvOptions{Binary: b.Binaries.Challtestsrv, Dir: dir}); err != nil {
-		return err
+	resolver := b.DNS.Resolver
+	if b.Resolver != nil {
+		resolver = b.Resolver.Addr
 	}
-	b.Pebble, err = StartPebble(ctx, PebbleOptions{Binary: b.Binaries.Pebble, Dir: dir, Resolver: b.DNS.Resolver})
+	b.Pebble, err = StartPebble(ctx, PebbleOptions{Binary: b.Binaries.Pebble, Dir: dir, Resolver: resolver})
 	if err != nil {
 		return err
 	}

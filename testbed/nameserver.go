@@ -18,22 +18,35 @@ import (
 // nameServerLimit is how long a name server may take to answer after its start.
 const nameServerLimit = 30 * time.Second
 
+// FindBIND says in one line what is to be installed if there is no BIND.
+func FindBIND() error {
+	_, err := findSystemProgram("named", "bind9")
+	return err
+}
+
+// findSystemProgram looks in the folders for system programs, too, which are not on everybody's path.
+func findSystemProgram(name, packages string) (string, error) {
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: apt-get install -y --no-install-recommends %s", name, packages)
+}
+
 // systemProgram copies a program of Debian packages into dir and returns the path of the copy, which no AppArmor
 // profile knows: those that come with name servers go by path and let them read nothing below a temporary folder.
 func systemProgram(dir, name, packages string) (string, error) {
-	for _, candidate := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
-		path, err := exec.LookPath(candidate)
-		if err != nil {
-			continue
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		own := filepath.Join(dir, name)
-		return own, os.WriteFile(own, content, 0o700)
+	path, err := findSystemProgram(name, packages)
+	if err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("%s is not installed: apt-get install -y --no-install-recommends %s", name, packages)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	own := filepath.Join(dir, name)
+	return own, os.WriteFile(own, content, 0o700)
 }
 
 // FreeDNSAddress returns port 53 of an address of 127.0.0.0/8, as host:port, that nobody listens on. That is where

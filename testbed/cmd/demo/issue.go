@@ -29,21 +29,31 @@ func final(state string) bool {
 
 // issue orders a certificate, answers the CA's challenges, and fetches it into file.
 func (d *demo) issue(ctx context.Context, file, request string) (issued, error) {
-	table, err := d.vault(ctx, "write", role+"/new-order", request)
+	order, err := d.order(ctx, role, request)
 	if err != nil {
 		return issued{}, err
 	}
-	id, err := value(table, "order_id")
-	if err != nil {
-		return issued{}, err
-	}
-	order := role + "/order/" + id
 	if err := d.await(ctx, order, awaiting); err != nil {
 		return issued{}, err
 	}
 	if err := d.answerChallenges(ctx, order); err != nil {
 		return issued{}, err
 	}
+	return d.collect(ctx, order, file)
+}
+
+// order places an order with a role and returns its path.
+func (d *demo) order(ctx context.Context, role, request string) (path string, err error) {
+	table, err := d.vault(ctx, "write", role+"/new-order", request)
+	if err != nil {
+		return "", err
+	}
+	id, err := value(table, "order_id")
+	return role + "/order/" + id, err
+}
+
+// collect waits for the certificate of an order and fetches it into file.
+func (d *demo) collect(ctx context.Context, order, file string) (issued, error) {
 	if err := d.await(ctx, order, completed); err != nil {
 		return issued{}, err
 	}

@@ -1,9 +1,9 @@
 // Command demo shows the whole job of the plugin on this machine, with real parts: a Vault server, the ACME
-// CA Pebble, and a web server that answers the CA's challenges. It types the commands that an operator and
-// an application would type, prints them as typed, and prints what they answer.
+// CA Pebble, a web server that answers the CA's challenges, and BIND. It types the commands that an operator
+// and an application would type, prints them as typed, and prints what they answer.
 //
 // It ends with exit status 0 only if every step did what it says, certificates verified against the CA's
-// root included. Nothing is left behind.
+// root included. Where BIND is not installed, the part about DNS says so instead. Nothing is left behind.
 package main
 
 import (
@@ -39,7 +39,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bed, err := testbed.NewBed(ctx, dir, os.Stdout)
+	bed, err := testbed.NewBed(ctx, dir, os.Stdout, zones()...)
 	if err != nil {
 		return fmt.Errorf("the servers could not be started: %w", err)
 	}
@@ -53,4 +53,12 @@ func run(ctx context.Context) (err error) {
 	}
 	d.say("\nDone: every step did what it should. The servers are stopped and their files removed.")
 	return nil
+}
+
+// zones are what BIND is to serve, if it is there.
+func zones() []string {
+	if testbed.FindBIND() != nil {
+		return nil
+	}
+	return []string{zone}
 }

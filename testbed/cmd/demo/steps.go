@@ -34,6 +34,7 @@ func (d *demo) steps() []step {
 		{"Anyone with the role fetches the same certificate again", d.cached},
 		{"CSR workflow: the key never leaves its owner", d.csr},
 		{"Revoke", d.revoke},
+		{"DNS-01: a wildcard certificate with nobody's help", d.wildcard},
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command dev starts a Vault server with the plugin enabled, the ACME CA Pebble, its DNS server and a web
-// server, prints how to reach them, and leaves them running until Ctrl-C.
+// Command dev starts a Vault server with the plugin enabled, the ACME CA Pebble, its DNS server, a web server,
+// and, where it is installed, BIND. It prints how to reach them, and leaves them running until Ctrl-C.
 package main
 
 import (
@@ -30,7 +30,11 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bed, err := testbed.NewBed(ctx, dir, os.Stdout)
+	var zones []string
+	if testbed.FindBIND() == nil {
+		zones = []string{"example.org"}
+	}
+	bed, err := testbed.NewBed(ctx, dir, os.Stdout, zones...)
 	if err != nil {
 		return err
 	}
@@ -61,17 +65,36 @@ vault read -field=challenge_auth pki-external-ca/role/web/order/$ORDER/challenge
   > {{.Web.Folder}}/.well-known/acme-challenge/$(vault read -field=challenge_token pki-external-ca/role/web/order/$ORDER/challenge identifier=www.example.com challenge_type=http-01)
 vault write pki-external-ca/role/web/order/$ORDER/fulfilled-challenge identifier=www.example.com challenge_type=http-01
 vault read pki-external-ca/role/web/order/$ORDER/fetch-cert
+{{with .BIND}}
+Vault proves names in example.org, which BIND serves, by itself:
 
+vault write pki-external-ca/config propagation_check=recursive nameservers={{$.Resolver.Addr}} propagation_interval=1s
+vault write pki-external-ca/config/dns/rfc2136/bind 'identifiers=example.org,*.example.org' nameserver={{.Addr}} \
+  tsig_key_name={{$.Key.Name}} tsig_algorithm={{$.Key.Algorithm}} tsig_secret={{$.Key.Secret}}
+vault write pki-external-ca/dns/test/workflow identifier=example.org provider_type=rfc2136 provider_name=bind
+vault write pki-external-ca/role/wildcards acme_account_name=pebble 'allowed_domains=example.org,*.example.org' allowed_domain_options=bare_domains,wildcards
+WILDCARD=$(vault write -field=order_id pki-external-ca/role/wildcards/new-order 'identifiers=*.example.org,example.org')
+vault read pki-external-ca/role/wildcards/order/$WILDCARD/status
+vault read pki-external-ca/role/wildcards/order/$WILDCARD/fetch-cert
+{{else}}
+To see Vault prove names by DNS itself: {{.Missing}}
+{{end}}
 ACME directory      {{.Pebble.DirectoryURL}}
 its trusted_ca      {{.Dir}}/ca/pebble-ca.pem
 http-01 answers     {{.Web.Folder}}/.well-known/acme-challenge/
 DNS, for dns-01     {{.DNS.Resolver}}; curl -d '{"host":"_acme-challenge.www.example.com.","value":"..."}' {{.DNS.ManagementURL}}/set-txt
-logs                {{.Dir}}/vault/vault.log, {{.Dir}}/ca/pebble.log
+logs                {{.Dir}}/vault/vault.log, {{.Dir}}/ca/pebble.log{{with .BIND}}, {{.LogPath}}{{end}}
 `))
 
 func welcome(bed *testbed.Bed) error {
-	return manual.Execute(os.Stdout, struct {
+	facts := struct {
 		*testbed.Bed
-		BinDir string
-	}{bed, filepath.Dir(bed.Binaries.Vault)})
+		BinDir  string
+		Key     testbed.TSIGKey // of BIND, if there is one
+		Missing error           // why there is none
+	}{Bed: bed, BinDir: filepath.Dir(bed.Binaries.Vault), Missing: testbed.FindBIND()}
+	if bed.BIND != nil {
+		facts.Key = bed.BIND.Keys["hmac-sha256"]
+	}
+	return manual.Execute(os.Stdout, facts)
 }
