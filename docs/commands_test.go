@@ -54,7 +54,7 @@ func calls(line string) (found []call, unknown []string) {
 		case ours && method != "":
 			c := call{method: method, path: path}
 			for _, word := range words[2:] {
-				if name, _, assigned := strings.Cut(word, "="); assigned {
+				if name, _, assigned := strings.Cut(strings.Trim(word, "'"), "="); assigned {
 					c.fields = append(c.fields, name)
 				}
 			}
