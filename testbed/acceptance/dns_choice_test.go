@@ -83,6 +83,20 @@ func (s dnsSite) hybrid(t *testing.T) {
 	}
 }
 
+// vanished holds that an order ends whose provider was deleted before it had written anything.
+func (s dnsSite) vanished(t *testing.T) {
+	domain := newDomain(bindZone)
+	files := "files." + domain
+	insert(t, s.primary, bindZone, files+". 5 IN A 127.0.0.1")
+	label := "rfc2136/" + s.updater(t, s.primary, "vaults."+domain, nil)
+	o := s.orderFor(t, s.roleFor(t, domain, nil), files, "vaults."+domain)
+	o.await(t, stateAwaiting)
+	s.must(t, http.MethodDelete, "config/dns/"+label, nil)
+	o.fulfill(t, files)
+	s.endsWith(t, o, label, "vaults."+domain)
+	noWrites(t, s.primary, domain)
+}
+
 // withoutDNS holds that DNS is not touched for a role that does not allow dns-01.
 func (s dnsSite) withoutDNS(t *testing.T) {
 	domain := newDomain(bindZone)

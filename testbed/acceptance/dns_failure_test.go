@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -147,8 +148,9 @@ type outage struct {
 	dnsSite
 	domain, manual, label string
 	role                  string
-	begun, hasty          order // which have been accepted before, the second from an impatient provider
-	late                  order // which comes when the server has failed
+	begun, hasty          order  // which have been accepted before, the second from an impatient provider
+	late                  order  // which comes when the server has failed
+	doomed                string // a role whose order has a record in place
 }
 
 // beforeAnOutage makes orders that wait for a challenge that is not Vault's, so that it is known when Vault writes.
@@ -163,10 +165,15 @@ func (s dnsSite) beforeAnOutage(t *testing.T) *outage {
 	o.hasty = s.orderFor(t, o.role, "hasty."+domain, manual)
 	o.begun.await(t, stateAwaiting)
 	o.hasty.await(t, stateAwaiting)
+	s.updater(t, s.fragile, "doomed."+domain, fields{"propagation_check": "recursive", "nameservers": s.stale.Addr}) // which will not see it
+	o.doomed = s.roleFor(t, domain, nil)
+	s.orderFor(t, o.doomed, "doomed."+domain)
+	awaitProofs(t, s.fragile.Addr, fragileZone, domain, 1)
 	return o
 }
 
 func (o *outage) check(t *testing.T, cause string) {
+	o.must(t, http.MethodDelete, "role/"+o.doomed+"?force=true", nil)
 	o.late = o.orderFor(t, o.role, "late."+o.domain)
 	o.begun.fulfill(t, o.manual)
 	o.hasty.fulfill(t, o.manual)

@@ -21,6 +21,17 @@ func (s dnsSite) wildcardAndApex(t *testing.T) {
 	}
 }
 
+// otherScripts holds that names in any script are proven under their A-labels.
+func (s dnsSite) otherScripts(t *testing.T) {
+	domain := newDomain(bindZone)
+	s.updater(t, s.primary, domain, fields{"identifiers": "*.bücher." + domain + "."})
+	o := s.orderFor(t, s.roleFor(t, domain, nil), "*.Straße.bücher."+domain)
+	o.await(t, stateCompleted)
+	s.verified(t, o.read(t, o.path()+"/fetch-cert"), "*.xn--strae-oqa.xn--bcher-kva."+domain)
+	checkWriter(t, s.primary, "_acme-challenge.xn--strae-oqa.xn--bcher-kva."+domain, s.primary.Keys["hmac-sha256"])
+	noProofs(t, s.primary.Addr, bindZone, domain)
+}
+
 // checkAutomatic checks that only the challenges that Vault does not fulfil are shown as somebody's work.
 func (s dnsSite) checkAutomatic(t *testing.T, status fields, identifiers ...string) {
 	t.Helper()

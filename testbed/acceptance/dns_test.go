@@ -18,6 +18,7 @@ func TestDNS(t *testing.T) {
 		test func(*testing.T)
 	}{
 		{"a wildcard and its apex, by RFC 2136", s.wildcardAndApex},
+		{"names in any script", s.otherScripts},
 		{"every TSIG algorithm", s.everyAlgorithm},
 		{"orders that share a name keep each other's values", s.sharedName},
 		{"updates that are refused", s.refusedUpdates},
@@ -28,6 +29,7 @@ func TestDNS(t *testing.T) {
 		{"challenge_alias", s.challengeAlias},
 		{"which provider writes", s.choices},
 		{"orders that are partly somebody's work", s.hybrid},
+		{"a provider that is deleted too early", s.vanished},
 		{"a role without dns-01", s.withoutDNS},
 		{"two mounts and one zone", s.twoMounts},
 		{"a name server that lags", s.laggard},
