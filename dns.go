@@ -144,15 +144,19 @@ func specificity(pattern, name string) int {
 
 // Add implements order.DNS.
 func (p prover) Add(ctx context.Context, id order.ID, proof order.Proof) error {
-	release, err := p.b.reserve(debtKey(proof))
+	release, err := p.b.reserve(debts.Prefix + debtPath(proof))
 	if err != nil {
-		return fmt.Errorf("the TXT record %s is being removed for an earlier order: %w", proof.Name, err)
+		return fmt.Errorf("another order is busy with the TXT record %s: %w", proof.Name, err)
 	}
 	defer release()
 	if err := p.b.owe(ctx, p.s, id, proof); err != nil {
 		return err
 	}
-	return p.b.dns.write(ctx, p.s, proof, dns01.Provider.Add)
+	err = p.b.dns.write(ctx, p.s, proof, dns01.Provider.Add)
+	if f, ok := errors.AsType[*dns01.Failure](err); ok && f.RetryAfter > 0 {
+		return order.Postpone(err, f.RetryAfter)
+	}
+	return err
 }
 
 // Visible implements order.DNS.

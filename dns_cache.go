@@ -21,12 +21,21 @@ type dnsCache struct {
 	options dnsprovider.Options
 	dial    dns01.Dial
 
+	// ledger is for whoever changes providers; those who change debts share it.
+	// It comes before mu.
+	ledger sync.RWMutex
+	// outages are of providers, by label; refusals are of records, by their debt.
+	outages, refusals failureLog
+
 	mu      sync.Mutex
 	loaded  bool
 	entries []dnsprovider.Entry // in the order of their types and names
-	opened  map[string]dns01.Provider
-	mount   *dnsprovider.Propagation
-	rests   time.Time // until when no aliases are guessed
+	labels  map[string]dnsprovider.Entry
+	// opened is by entry, not by label: one that was replaced meanwhile must not
+	// come back with its old credentials.
+	opened map[dnsprovider.Entry]dns01.Provider
+	mount  *dnsprovider.Propagation
+	rests  time.Time // until when no aliases are guessed
 }
 
 func (c *dnsCache) resting(now time.Time) bool {
@@ -44,7 +53,7 @@ func (c *dnsCache) rest(until time.Time) {
 func (c *dnsCache) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loaded, c.entries, c.opened, c.mount = false, nil, nil, nil
+	c.loaded, c.entries, c.labels, c.opened, c.mount = false, nil, nil, nil, nil
 }
 
 // all lists the providers that may be used.
@@ -62,40 +71,50 @@ func (c *dnsCache) all(ctx context.Context, s logical.Storage) ([]dnsprovider.En
 	return alive, nil
 }
 
+// every lists all providers, those too that are deleted but still needed.
 func (c *dnsCache) every(ctx context.Context, s logical.Storage) ([]dnsprovider.Entry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.load(ctx, s); err != nil {
+		return nil, err
+	}
+	return c.entries, nil
+}
+
+// load needs the lock.
+func (c *dnsCache) load(ctx context.Context, s logical.Storage) error {
 	if c.loaded {
-		return c.entries, nil
+		return nil
 	}
 	var entries []dnsprovider.Entry
+	labels := map[string]dnsprovider.Entry{}
 	for _, kind := range dnsprovider.Types {
 		names, err := kind.List(ctx, s)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, name := range names {
 			e, err := kind.Get(ctx, s, name)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			entries = append(entries, e)
+			labels[e.Common().Label()] = e
 		}
 	}
-	c.loaded, c.entries, c.opened = true, entries, map[string]dns01.Provider{}
-	return entries, nil
+	c.loaded, c.entries, c.labels, c.opened = true, entries, labels, map[dnsprovider.Entry]dns01.Provider{}
+	return nil
 }
 
 // entry finds a provider by its label, one that is deleted but still needed too.
 func (c *dnsCache) entry(ctx context.Context, s logical.Storage, label string) (dnsprovider.Entry, error) {
-	every, err := c.every(ctx, s)
-	if err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.load(ctx, s); err != nil {
 		return nil, err
 	}
-	for _, e := range every {
-		if e.Common().Label() == label {
-			return e, nil
-		}
+	if e := c.labels[label]; e != nil {
+		return e, nil
 	}
 	return nil, fmt.Errorf("DNS provider %q: %w", label, store.ErrNotFound)
 }
@@ -139,13 +158,12 @@ func (c *dnsCache) write(ctx context.Context, s logical.Storage, proof order.Pro
 func (c *dnsCache) open(e dnsprovider.Entry) (dns01.Provider, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	label := e.Common().Label()
-	if p := c.opened[label]; p != nil {
+	if p := c.opened[e]; p != nil {
 		return p, nil
 	}
 	p, err := e.Open(c.options)
 	if err == nil && c.opened != nil {
-		c.opened[label] = p
+		c.opened[e] = p
 	}
 	return p, err
 }

@@ -6,51 +6,55 @@ import (
 	"encoding/hex"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/dns01"
-	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
 // debt is a TXT record that is to be removed when nobody needs it any more. It
-// is stored before the record is written, so that a crash forgets none.
+// is stored before the record is written, so that a crash forgets none. It is
+// paid with the settings that its provider has then.
 type debt struct {
 	order.Proof
 	// Orders need the record until they are final. Orders of one account may
-	// share an authorization, and with it the record.
+	// share an authorization, and with it the record. A trial has no order: its
+	// record is needed as long as the request lives.
 	Orders []order.ID `json:"orders,omitempty"`
 	// Since is when the record was written first.
-	Since     time.Time `json:"since"`
-	Tries     int       `json:"tries,omitempty"`
-	LastError string    `json:"last_error,omitempty"`
+	Since time.Time `json:"since"`
 }
 
-const (
-	debtMark = "debt:"
-	// firstCollection and longestCollection bound the waits between tries to
-	// remove a record.
-	firstCollection   = 5 * time.Second
-	longestCollection = time.Hour
-)
+// collectors is how many records are removed at once.
+const collectors = 16
 
-// debtKey names a debt, for the engine and in storage.
-func debtKey(p order.Proof) string {
-	sum := sha256.Sum256([]byte(p.Provider + "\n" + p.Name + "\n" + p.Value))
-	return debtMark + hex.EncodeToString(sum[:16])
+// removalPatience bounds one try to remove a record.
+const removalPatience = time.Minute
+
+// debtPath names a debt below the type and the name of its provider, which
+// tells in one listing what a provider owes.
+func debtPath(p order.Proof) string {
+	sum := sha256.Sum256([]byte(p.Name + "\n" + p.Value))
+	return p.Provider + "/" + hex.EncodeToString(sum[:16])
 }
-
-func isDebt(key string) bool { return strings.HasPrefix(key, debtMark) }
 
 // owe notes that a record will have to be removed. The caller has reserved it.
+// Nothing is written any more with a provider that was deleted.
 func (b *backend) owe(ctx context.Context, s logical.Storage, id order.ID, proof order.Proof) error {
-	name := strings.TrimPrefix(debtKey(proof), debtMark)
-	d, err := debts.Get(ctx, s, name)
+	b.dns.ledger.RLock()
+	defer b.dns.ledger.RUnlock()
+	e, err := b.dns.entry(ctx, s, proof.Provider)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && e.Common().Deleted:
+		return order.Refuse("DNS provider %q was deleted", proof.Provider)
+	case err != nil:
+		return err
+	}
+	d, err := debts.Get(ctx, s, debtPath(proof))
 	if errors.Is(err, store.ErrNotFound) {
 		d, err = &debt{Proof: proof, Since: b.now()}, nil
 	}
@@ -60,34 +64,63 @@ func (b *backend) owe(ctx context.Context, s logical.Storage, id order.ID, proof
 	if id != "" {
 		d.Orders = append(d.Orders, id)
 	}
-	return debts.Put(ctx, s, name, d)
+	return debts.Put(ctx, s, debtPath(proof), d)
 }
 
-// loadDebts schedules every debt; whether it is due is found out when it is
-// looked at.
-func loadDebts(ctx context.Context, s logical.Storage, e *engine.Engine) error {
-	names, err := debts.List(ctx, s, "")
-	if err != nil {
-		return err
+// debtsOf lists the debts of a provider.
+func debtsOf(ctx context.Context, s logical.Storage, label string) ([]string, error) {
+	names, err := debts.List(ctx, s, label+"/")
+	for i := range names {
+		names[i] = label + "/" + names[i]
 	}
-	for _, name := range names {
-		e.Schedule(debtMark+name, time.Time{}.Add(1))
+	return names, err
+}
+
+// loadDebts has every debt looked at.
+func loadDebts(ctx context.Context, s logical.Storage, e *engine.Engine) error {
+	paths := []string{""}
+	for range 3 { // type, name, debt
+		var below []string
+		for _, path := range paths {
+			names, err := debts.List(ctx, s, path)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				below = append(below, path+name)
+			}
+		}
+		paths = below
+	}
+	for _, path := range paths {
+		e.Schedule(path, time.Time{})
 	}
 	return nil
 }
 
+// wakeDebts has the debts of a provider tried again now. If they cannot be
+// listed, they are tried when they are due.
+func (b *backend) wakeDebts(ctx context.Context, s logical.Storage, label string) {
+	paths, err := debtsOf(ctx, s, label)
+	if err != nil {
+		b.Logger().Warn("the TXT records to remove cannot be listed", "provider", label, "error", err)
+	}
+	for _, path := range paths {
+		b.wakeDebt(path)
+	}
+}
+
 // payDebt removes a record that no order needs any more, and tries until it is
 // gone. It returns when to come back.
-func (b *backend) payDebt(ctx context.Context, s logical.Storage, key string) (next time.Time) {
-	next = b.now().Add(b.storagePause) // after a panic
-	defer b.survive("a TXT record", order.ID(key))
-	release, err := b.reserve(key)
+func (b *backend) payDebt(ctx context.Context, s logical.Storage, path string) (next time.Time) {
+	next = b.now().Add(b.storagePause) // after a panic, too
+	defer b.survive("a TXT record", order.ID(path))
+	release, err := b.reserve(debts.Prefix + path)
 	if err != nil {
 		return b.now().Add(time.Second)
 	}
 	defer release()
-	name := strings.TrimPrefix(key, debtMark)
-	d, err := debts.Get(ctx, s, name)
+	d, err := debts.Get(ctx, s, path)
 	if errors.Is(err, store.ErrNotFound) {
 		return time.Time{}
 	}
@@ -101,14 +134,10 @@ func (b *backend) payDebt(ctx context.Context, s logical.Storage, key string) (n
 	if needed {
 		return time.Time{} // the order's end wakes the debt
 	}
-	err = b.dns.write(ctx, s, d.Proof, dns01.Provider.Remove)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return b.deferDebt(ctx, s, name, d, err)
+	if until := b.dns.outages.enter(d.Provider, b.now()); !until.IsZero() {
+		return b.spread(until)
 	}
-	if err := debts.Delete(ctx, s, name); err != nil {
-		return next
-	}
-	return b.buryProvider(ctx, s, d.Provider, next)
+	return b.removeRecord(ctx, s, d)
 }
 
 // stillNeeded tells whether an order that is not final uses the record.
@@ -125,50 +154,47 @@ func stillNeeded(ctx context.Context, s logical.Storage, d *debt) (bool, error) 
 	return false, nil
 }
 
-func (b *backend) deferDebt(ctx context.Context, s logical.Storage, name string, d *debt, cause error) time.Time {
-	wait := longestCollection
-	if d.Tries < 10 {
-		wait = min(firstCollection<<d.Tries, longestCollection)
+// removeRecord pays a debt, and returns when to try again. The caller has
+// reserved it.
+func (b *backend) removeRecord(ctx context.Context, s logical.Storage, d *debt) time.Time {
+	patient, cancel := context.WithTimeout(ctx, removalPatience)
+	defer cancel()
+	began := b.now()
+	err := b.dns.write(patient, s, d.Proof, dns01.Provider.Remove)
+	switch {
+	case ctx.Err() != nil: // the work is being stopped
+		return b.now().Add(b.storagePause)
+	case errors.Is(err, store.ErrNotFound):
+		b.Logger().Warn("a TXT record is left to others: its DNS provider is gone", "record", d.Name, "provider", d.Provider)
+	case err != nil:
+		return b.postponeDebt(d, began, err)
 	}
-	d.Tries, d.LastError = d.Tries+1, cause.Error()
-	b.Logger().Warn("a TXT record cannot be removed; trying again", "record", d.Name, "provider", d.Provider, "in", wait, "error", cause)
-	if err := debts.Put(ctx, s, name, d); err != nil {
-		b.Logger().Warn("a debt cannot be stored", "error", err)
+	if err := b.closeDebt(ctx, s, d); err != nil {
+		b.Logger().Warn("a TXT record was removed, which cannot be stored; trying again", "record", d.Name, "error", err)
+		return b.now().Add(b.storagePause)
 	}
-	return b.now().Add(wait)
-}
-
-// buryProvider deletes a provider that was kept for its last records only.
-func (b *backend) buryProvider(ctx context.Context, s logical.Storage, label string, retry time.Time) time.Time {
-	e, err := b.dns.entry(ctx, s, label)
-	if err != nil || !e.Common().Deleted {
-		return time.Time{}
-	}
-	owed, err := owes(ctx, s, label)
-	if err != nil || owed {
-		return time.Time{}
-	}
-	defer b.dns.forget()
-	if err := dnsprovider.Find(e.Common().Type).Delete(ctx, s, e.Common().Name); err != nil {
-		return retry
+	b.dns.refusals.end(debtPath(d.Proof))
+	if b.dns.outages.end(d.Provider) {
+		b.wakeDebts(ctx, s, d.Provider)
 	}
 	return time.Time{}
 }
 
-// owes tells whether records written by a provider are still to be removed.
-func owes(ctx context.Context, s logical.Storage, label string) (bool, error) {
-	names, err := debts.List(ctx, s, "")
-	if err != nil {
-		return false, err
+// postponeDebt decides when to try again. A service that refuses says something
+// about one record; one that does not answer would not answer for others either.
+func (b *backend) postponeDebt(d *debt, began time.Time, cause error) time.Time {
+	among, name, asked := &b.dns.refusals, debtPath(d.Proof), time.Duration(0)
+	if f, ok := errors.AsType[*dns01.Failure](cause); ok && !f.Refused {
+		among, name, asked = &b.dns.outages, d.Provider, f.RetryAfter
 	}
-	for _, name := range names {
-		d, err := debts.Get(ctx, s, name)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil || d.Provider == label {
-			return true, err
-		}
-	}
-	return false, nil
+	next := b.spread(among.note(name, began, b.now(), asked))
+	b.Logger().Warn("a TXT record cannot be removed; trying again", "record", d.Name, "provider", d.Provider, "at", next, "error", cause)
+	return next
+}
+
+// spread moves a time by up to a fifth of the wait, so that what failed together
+// does not return together.
+func (b *backend) spread(until time.Time) time.Time {
+	wait := until.Sub(b.now())
+	return until.Add(time.Duration(b.jitter() * float64(wait) / 5))
 }

@@ -21,11 +21,14 @@ const workers = 64
 
 // lifecycle is the running engine of a mount.
 type lifecycle struct {
-	mu      sync.Mutex
-	engine  *engine.Engine // nil while none runs
-	cancel  context.CancelFunc
-	stopped chan struct{} // closed when the engine has
-	closed  bool          // by Clean: nothing starts any more
+	mu     sync.Mutex
+	engine *engine.Engine // nil while none runs
+	// collector removes TXT records. It has workers of its own: a DNS service
+	// that does not answer must not keep orders waiting.
+	collector *engine.Engine
+	cancel    context.CancelFunc
+	stopped   chan struct{} // closed when the engine has
+	closed    bool          // by Clean: nothing starts any more
 }
 
 // initialize starts the work. Vault waits for it while it unseals, so it does
@@ -65,33 +68,41 @@ func (b *backend) start(s logical.Storage) {
 	ctx, cancel := context.WithCancel(context.Background())
 	before := l.stopped
 	l.cancel, l.stopped = cancel, make(chan struct{})
-	e := engine.New(workers, b.now, func(ctx context.Context, key string) time.Time {
-		if isDebt(key) {
-			return b.payDebt(ctx, s, key)
-		}
+	l.engine = engine.New(workers, b.now, func(ctx context.Context, key string) time.Time {
 		return b.work(ctx, s, order.ID(key))
 	})
-	l.engine = e
-	go b.supervise(ctx, s, e, before, l.stopped)
+	l.collector = engine.New(collectors, b.now, func(ctx context.Context, key string) time.Time {
+		return b.payDebt(ctx, s, key)
+	})
+	go b.supervise(ctx, s, engines{l.engine, l.collector}, before, l.stopped)
 }
+
+// engines are those of one run.
+type engines struct{ orders, debts *engine.Engine }
 
 // supervise loads the active orders, then runs the engine until ctx ends. It
 // begins when the engine before it has stopped: no order is worked on by two.
 // No order is submitted before all are loaded, because a new one may be given a
 // place at the CA that one of the others has.
-func (b *backend) supervise(ctx context.Context, s logical.Storage, e *engine.Engine, before <-chan struct{}, stopped chan<- struct{}) {
+func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, before <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
 	if before != nil {
 		<-before
 	}
 	b.loadUntilDone(ctx, s, e)
-	e.Run(ctx)
+	var collecting sync.WaitGroup
+	defer collecting.Wait()
+	collecting.Go(func() { e.debts.Run(ctx) })
+	e.orders.Run(ctx)
 }
 
 // loadUntilDone schedules every active order, however often storage fails.
-func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e *engine.Engine) {
+func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e engines) {
 	for {
-		err := b.load(ctx, s, e)
+		err := loadDebts(ctx, s, e.debts)
+		if err == nil {
+			err = b.load(ctx, s, e.orders)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -108,9 +119,6 @@ func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e *engin
 // the worker reads; only the orders' places at CAs must be known before any
 // order is submitted.
 func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine) error {
-	if err := loadDebts(ctx, s, e); err != nil {
-		return err
-	}
 	names, err := active.List(ctx, s, "")
 	if err != nil {
 		return err
@@ -158,7 +166,7 @@ func (b *backend) stop(forGood bool) {
 		return
 	}
 	l.cancel()
-	l.engine = nil
+	l.engine, l.collector = nil, nil
 	if !forGood {
 		return
 	}
@@ -169,14 +177,22 @@ func (b *backend) stop(forGood bool) {
 }
 
 // wake has an order worked on now.
-func (b *backend) wake(id order.ID) { b.wakeKey(string(id)) }
-
-func (b *backend) wakeKey(key string) {
+func (b *backend) wake(id order.ID) {
 	b.lifecycle.mu.Lock()
 	e := b.lifecycle.engine
 	b.lifecycle.mu.Unlock()
 	if e != nil {
-		e.Wake(key)
+		e.Wake(string(id))
+	}
+}
+
+// wakeDebt has it looked at now whether a TXT record can go.
+func (b *backend) wakeDebt(path string) {
+	b.lifecycle.mu.Lock()
+	e := b.lifecycle.collector
+	b.lifecycle.mu.Unlock()
+	if e != nil {
+		e.Wake(path)
 	}
 }
 

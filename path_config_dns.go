@@ -127,7 +127,11 @@ func (p dnsEndpoint) read(ctx context.Context, req *request) (*logical.Response,
 	return &logical.Response{Data: e.Show()}, nil
 }
 
+// write creates a configuration or changes one. What a deleted one of the same
+// name owes passes to the new one.
 func (p dnsEndpoint) write(ctx context.Context, req *request) (*logical.Response, error) {
+	p.b.dns.ledger.Lock()
+	defer p.b.dns.ledger.Unlock()
 	name := req.text("name")
 	e, err := p.get(ctx, req.Storage, name)
 	switch {
@@ -145,6 +149,8 @@ func (p dnsEndpoint) write(ctx context.Context, req *request) (*logical.Response
 	if err := p.kind.Put(ctx, req.Storage, e); err != nil {
 		return nil, err
 	}
+	p.b.dns.outages.end(e.Common().Label()) // perhaps it was mended
+	p.b.wakeDebts(ctx, req.Storage, e.Common().Label())
 	return &logical.Response{Data: e.Show()}, nil
 }
 
@@ -153,6 +159,8 @@ func (p dnsEndpoint) write(ctx context.Context, req *request) (*logical.Response
 func (p dnsEndpoint) delete(ctx context.Context, req *request) (*logical.Response, error) {
 	p.b.rolesLock.Lock()
 	defer p.b.rolesLock.Unlock()
+	p.b.dns.ledger.Lock()
+	defer p.b.dns.ledger.Unlock()
 	e, err := p.get(ctx, req.Storage, req.text("name"))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
@@ -168,14 +176,5 @@ func (p dnsEndpoint) delete(ctx context.Context, req *request) (*logical.Respons
 	if len(users) > 0 {
 		return nil, conflict("DNS provider %q is in use by the roles %s; change them first", label, strings.Join(users, ", "))
 	}
-	owed, err := owes(ctx, req.Storage, label)
-	if err != nil {
-		return nil, err
-	}
-	defer p.b.dns.forget()
-	if owed {
-		e.Common().Deleted = true
-		return nil, p.kind.Put(ctx, req.Storage, e)
-	}
-	return nil, p.kind.Delete(ctx, req.Storage, e.Common().Name)
+	return nil, p.b.dropProvider(ctx, req.Storage, e)
 }

@@ -117,8 +117,17 @@ func (b *backend) runTrial(ctx context.Context, s logical.Storage, t *trial, pla
 		}
 		return b.awaitSight(ctx, s, proof)
 	}
-	if err := (prover{b, s}).Add(ctx, "", proof); err != nil {
-		b.wakeKey(debtKey(proof))
+	path := debtPath(proof)
+	release, err := b.reserve(debts.Prefix + path) // nobody removes the record while it is looked for
+	if err != nil {
+		return err
+	}
+	defer b.wakeDebt(path) // which is nothing to do if it was paid
+	defer release()
+	if err = b.owe(ctx, s, "", proof); err == nil {
+		err = b.dns.write(ctx, s, proof, dns01.Provider.Add)
+	}
+	if err != nil {
 		return fmt.Errorf("failed to create DNS TXT record: %w", err)
 	}
 	seen := b.awaitSight(ctx, s, proof)
@@ -126,8 +135,7 @@ func (b *backend) runTrial(ctx context.Context, s logical.Storage, t *trial, pla
 	// must clean up all the same.
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupPatience)
 	defer cancel()
-	if next := b.payDebt(cleanup, s, debtKey(proof)); !next.IsZero() {
-		b.wakeKey(debtKey(proof))
+	if next := b.removeRecord(cleanup, s, &debt{Proof: proof}); !next.IsZero() {
 		return errors.Join(seen, errors.New("failed to clean up DNS TXT record; it will be tried again until it is gone"))
 	}
 	return seen

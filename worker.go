@@ -48,7 +48,7 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) time.Time {
 	b.claims.release(o.URL, o.ID)
 	for _, proof := range o.Proofs() {
-		b.wakeKey(debtKey(proof))
+		b.wakeDebt(debtPath(proof))
 	}
 	if err := active.Delete(ctx, s, activePath(o)); err != nil {
 		return b.now().Add(b.storagePause)
