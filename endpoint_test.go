@@ -13,14 +13,13 @@ import (
 // example makes a path that a pattern matches, of things that exist.
 func (m *mount) example(t *testing.T, p *framework.Path, order string) string {
 	t.Helper()
-	path := strings.NewReplacer("^", "", "$", "", "/?", "").Replace(p.Pattern)
+	path := strings.NewReplacer("(?P<serial>[^/]+)", "12:34", "^", "", "$", "", "/?", "").Replace(p.Pattern)
 	name := "web"
 	if strings.HasPrefix(path, "config/") {
 		name = "ca"
 	}
 	path = strings.ReplaceAll(path, framework.GenericNameRegex("name"), name)
 	path = strings.ReplaceAll(path, framework.GenericNameRegex("order_id"), order)
-	path = strings.ReplaceAll(path, "(?P<serial>[^/]+)", "12:34")
 	if m.b.Route(path) == nil {
 		t.Fatalf("%s is not of the pattern %s", path, p.Pattern)
 	}
