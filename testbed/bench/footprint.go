@@ -49,7 +49,7 @@ func (b *bench) writes(ctx context.Context) ([][]string, error) {
 			return nil, err
 		}
 		out = append(out, []string{
-			fmt.Sprintf("storage writes, certificate for %d names", names),
+			"storage writes, certificate for " + countOf(names),
 			fmt.Sprintf("%.1f (%.1f puts, %.1f deletes)", puts+deletes, puts, deletes),
 		})
 	}
