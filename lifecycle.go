@@ -122,7 +122,7 @@ func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine)
 }
 
 func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
-	_, beginning := b.reserved.Load(active.Prefix + role + "/" + string(id)) // asked before the record is read
+	beginning := b.isReserved(active.Prefix + role + "/" + string(id)) // asked before the record is read
 	o, err := orders.Get(ctx, s, orderPath(id))
 	switch {
 	case errors.Is(err, store.ErrNotFound) && beginning:
