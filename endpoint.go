@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
-	"slices"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -145,6 +144,3 @@ func oneOf[V ~string](values []V) []any {
 	}
 	return out
 }
-
-// sortedKeys gives the keys of a map in order.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
