@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
@@ -42,8 +41,9 @@ type backend struct {
 	// orderLocks guard the read and write of one order's record, never a
 	// request to a CA.
 	orderLocks []*locksutil.LockEntry
-	// rolesLock guards the rule that a role's account exists.
-	rolesLock sync.Mutex
+	// rolesLock guards the rules that a role's account exists, and that an
+	// order's role did when the order was stored.
+	rolesLock sync.RWMutex
 	// reserved holds the names that an operation has for itself, see reserve.
 	reserved sync.Map
 	// policies holds a compiledPolicy for each role that was used.
@@ -67,7 +67,7 @@ func newBackend(now func() time.Time) *backend {
 		jitter:       rand.Float64,
 		storagePause: 5 * time.Second,
 		authorities:  newAuthorities(now),
-		claims:       claims{holders: map[string]order.ID{}},
+		claims:       newClaims(),
 		orderLocks:   locksutil.CreateLocks(),
 	}
 	b.Backend = &framework.Backend{

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -113,6 +114,9 @@ func (b *backend) guard(do handler) framework.OperationFunc {
 				resp, err = nil, fmt.Errorf("the plugin failed at this request; the server's log has the cause")
 			}
 		}()
+		if strings.Contains(req.Path, "..") { // which storage refuses in its keys
+			return answerError(badRequest("%q: a name must not hold two dots in a row", req.Path))
+		}
 		resp, err = do(ctx, &request{Request: req, fields: fields})
 		if err != nil {
 			return answerError(err)

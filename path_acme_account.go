@@ -183,7 +183,7 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 			return nil, err
 		}
 	}
-	changed.Updated = b.now()
+	changed.Updated, changed.Deleting = b.now(), false // a deletion that was interrupted is called off
 	if err := b.saver(ctx, req.Storage)(changed); err != nil {
 		return nil, err
 	}

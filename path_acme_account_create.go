@@ -98,6 +98,7 @@ func (b *backend) register(ctx context.Context, s logical.Storage, ca keyHolder,
 		}
 		return fromCA(err, "registering the account at "+a.DirectoryURL)
 	}
+	ctx = context.WithoutCancel(ctx) // the CA has the account already
 	if err := b.saver(ctx, s)(a); err != nil {
 		return err
 	}

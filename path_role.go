@@ -257,7 +257,7 @@ func (b *backend) abandon(ctx context.Context, s logical.Storage, role string, i
 		}
 		return nil
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
 		return active.Delete(ctx, s, role+"/"+string(id))
 	}
 	return err
