@@ -47,8 +47,8 @@ func measureReads(ctx context.Context, b *bench) ([]table, error) {
 	return []table{{
 		title: "Reads per second",
 		about: fmt.Sprintf(`%d clients at once read the same certificate, with its key, through the HTTP interface. The yardstick is version
-1 of Vault's key-value engine, run as an external plugin in the same Vault too, with the same data and without leases. %d rounds of %d reads
-each.`, readers, readRounds, readsEach),
+1 of Vault's key-value engine, run as an external plugin in the same Vault too, with the same data and without leases.
+%d rounds of %d reads each.`, readers, readRounds, readsEach),
 		columns: []string{"", "plugin", "KV v1", "ratio", "target"},
 		rows:    [][]string{row("fetch-cert", rates[1]), row("cached", rates[2])},
 	}}, nil
