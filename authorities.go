@@ -190,3 +190,9 @@ func (b *backend) reserve(name string) (release func(), err error) {
 	}
 	return func() { b.reserved.Delete(name) }, nil
 }
+
+// isReserved tells whether an operation has a name for itself.
+func (b *backend) isReserved(name string) bool {
+	_, taken := b.reserved.Load(name)
+	return taken
+}

@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
-	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
@@ -43,8 +42,9 @@ type backend struct {
 	// orderLocks guard the read and write of one order's record, never a
 	// request to a CA.
 	orderLocks []*locksutil.LockEntry
-	// rolesLock guards the rule that a role's account exists.
-	rolesLock sync.Mutex
+	// rolesLock guards the rules that a role's account exists, and that an
+	// order's role did when the order was stored.
+	rolesLock sync.RWMutex
 	// reserved holds the names that an operation has for itself, see reserve.
 	reserved sync.Map
 	// policies holds a compiledPolicy for each role that was used.
@@ -70,7 +70,7 @@ func newBackend(now func() time.Time) *backend {
 		jitter:       rand.Float64,
 		storagePause: 5 * time.Second,
 		authorities:  newAuthorities(now),
-		claims:       claims{holders: map[string]order.ID{}},
+		claims:       newClaims(),
 		orderLocks:   locksutil.CreateLocks(),
 	}
 	b.Backend = &framework.Backend{

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
-	"slices"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -114,6 +114,9 @@ func (b *backend) guard(do handler) framework.OperationFunc {
 				resp, err = nil, fmt.Errorf("the plugin failed at this request; the server's log has the cause")
 			}
 		}()
+		if strings.Contains(req.Path, "..") { // which storage refuses in its keys
+			return answerError(badRequest("%q: a name must not hold two dots in a row", req.Path))
+		}
 		resp, err = do(ctx, &request{Request: req, fields: fields})
 		if err != nil {
 			return answerError(err)
@@ -145,6 +148,3 @@ func oneOf[V ~string](values []V) []any {
 	}
 	return out
 }
-
-// sortedKeys gives the keys of a map in order.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -77,6 +77,8 @@ func answerError(err error) (*logical.Response, error) {
 	switch {
 	case isReadOnly(err):
 		return nil, logical.ErrReadOnly
+	case errors.Is(err, store.ErrTooLarge):
+		return logical.ErrorResponse("%s", err.Error()), logical.ErrInvalidRequest
 	case errors.Is(err, store.ErrNotFound):
 		return nil, logical.CodedError(http.StatusNotFound, err.Error())
 	case errors.Is(err, errRace):

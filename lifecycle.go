@@ -138,17 +138,20 @@ func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine)
 }
 
 func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
-	_, beginning := b.reserved.Load(active.Prefix + role + "/" + string(id)) // asked before the record is read
+	beginning := b.isReserved(active.Prefix + role + "/" + string(id)) // asked before the record is read
 	o, err := orders.Get(ctx, s, orderPath(id))
 	switch {
 	case errors.Is(err, store.ErrNotFound) && beginning:
 		return nil // the request that made the mark is about to store the order, and to wake it
 	case errors.Is(err, store.ErrNotFound):
 		return active.Delete(ctx, s, role+"/"+string(id)) // it ended before it had
+	case errors.Is(err, store.ErrUnreadable):
+		b.Logger().Error("an active order cannot be read and is left alone", "order", id, "error", err)
+		return nil // the others must not wait for it
 	case err != nil:
 		return err
 	}
-	if o.URL != "" {
+	if o.URL != "" && !o.Final() {
 		b.claims.claim(o.URL, id)
 	}
 	e.Schedule(string(id), o.Due)

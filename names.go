@@ -104,15 +104,25 @@ func (b *backend) mayOrder(req *request, r *role, names []domainmatch.Name) erro
 	return compiled.policy.For(who.value).Check(names)
 }
 
-// mayRead checks that the caller could order an order's names now, if the role
-// allows them by the caller's identity: such names belong to somebody.
+// owned tells whether a role allows names by identity only: then they belong to
+// somebody.
+func (b *backend) owned(r *role, names []domainmatch.Name) (bool, error) {
+	compiled, err := b.policyOf(r)
+	if err != nil {
+		return false, err
+	}
+	return compiled.policy.Check(names) != nil, nil
+}
+
+// mayRead checks that the caller could order an order's names now, if they
+// belong to somebody, or the role would have them belong to somebody now.
 func (b *backend) mayRead(ctx context.Context, req *request, o *order.Order) error {
 	r, err := roles.Get(ctx, req.Storage, o.Role)
 	if err != nil {
 		return err
 	}
 	compiled, err := b.policyOf(r)
-	if err != nil || !compiled.templated {
+	if err != nil || !compiled.templated && !o.Owned {
 		return err
 	}
 	names := make([]domainmatch.Name, 0, len(o.Identifiers))

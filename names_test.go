@@ -177,3 +177,24 @@ func TestIdentityNow(t *testing.T) {
 	m.as("alice").refused(http.StatusForbidden, logical.ReadOperation, cached, fields{"identifiers": "blue.example.com"}, "blue.example.com")
 	m.as("alice").refused(http.StatusBadRequest, logical.UpdateOperation, newOrder, fields{"identifiers": "blue.example.com"}, "blue.example.com")
 }
+
+// TestOwnershipOutlivesTheRole: what was ordered through an identity stays that
+// identity's, though the role loses its templates or is made anew.
+func TestOwnershipOutlivesTheRole(t *testing.T) {
+	t.Parallel()
+	m, _ := withFakeCA(t, known(&logical.Entity{ID: "alice", Name: "alice"}, &logical.Entity{ID: "bob", Name: "bob"}))
+	m.withRole(fields{"allowed_domains": "{{identity.entity.name}}.users.example.com,www.example.com"})
+	id, _ := m.as("alice").obtain(fields{"identifiers": "alice.users.example.com"})
+	change := func() { m.write("role/web", fields{"allowed_domains": "www.example.com"}) }
+	for _, change := range []func(){change, func() {
+		m.delete("role/web", nil)
+		m.withRole(fields{"allowed_domains": "www.example.com"})
+	}} {
+		change()
+		for _, who := range []string{"alice", "bob"} {
+			m.as(who).refused(http.StatusForbidden, logical.ReadOperation, "role/web/order/"+id+"/fetch-cert", nil, "not yours")
+			m.as(who).refused(http.StatusForbidden, logical.UpdateOperation, "role/web/order/"+id+"/revoke", nil, "not yours")
+		}
+	}
+	m.read("lookup/order/"+id, nil)
+}

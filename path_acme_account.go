@@ -68,15 +68,17 @@ func showKeyVersions(a *account.Account) any {
 	return out
 }
 
+// parseDirectoryURL repeats in its error only what looks like a URL, without a
+// password: what gets into a wrong field may be a key.
 func parseDirectoryURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil:
-		return "", fmt.Errorf("%.200q is not a URL", text)
+	case err != nil || u.Scheme == "":
+		return "", errors.New("is not a URL; expected the form https://ca.example/directory")
 	case u.Scheme != "https":
-		return "", fmt.Errorf("%.200q must begin with https:// (RFC 8555 §6.1)", text)
+		return "", fmt.Errorf("%.200q must begin with https:// (RFC 8555 §6.1)", u.Redacted())
 	case u.Host == "" || u.User != nil || u.Fragment != "":
-		return "", fmt.Errorf("%.200q must be the plain URL of an ACME directory: a host, no user, no fragment", text)
+		return "", fmt.Errorf("%.200q must be the plain URL of an ACME directory: a host, no user, no fragment", u.Redacted())
 	}
 	return text, nil
 }
@@ -181,7 +183,7 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 			return nil, err
 		}
 	}
-	changed.Updated = b.now()
+	changed.Updated, changed.Deleting = b.now(), false // a deletion that was interrupted is called off
 	if err := b.saver(ctx, req.Storage)(changed); err != nil {
 		return nil, err
 	}

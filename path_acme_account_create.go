@@ -80,7 +80,7 @@ func (b *backend) reachable(ctx context.Context, a *account.Account) (ca keyHold
 // which the CA gives the same account (RFC 8555 §7.3.1), and a binding that
 // can be used only once is not lost with it.
 func (b *backend) register(ctx context.Context, s logical.Storage, ca keyHolder, a *account.Account, eab *acmeclient.EAB) error {
-	told, err := b.beginRegistration(ctx, s, a)
+	earlier, err := b.beginRegistration(ctx, s, a)
 	if err != nil {
 		return err
 	}
@@ -88,29 +88,31 @@ func (b *backend) register(ctx context.Context, s logical.Storage, ca keyHolder,
 	if err != nil {
 		return err
 	}
-	if a.URL, err = ca.accountOf(ctx, key, told, acmeclient.Registration{Contacts: a.Contacts, EAB: eab}); err != nil {
-		if !acme.Temporary(err) {
+	if a.URL, err = ca.accountOf(ctx, key, earlier, acmeclient.Registration{Contacts: a.Contacts, EAB: eab}); err != nil {
+		// A key that an earlier try may have registered is kept whatever the CA
+		// says of this one.
+		if earlier == nil && !acme.Temporary(err) {
 			if gone := registrations.Delete(ctx, s, a.Name); gone != nil {
 				return gone
 			}
 		}
 		return fromCA(err, "registering the account at "+a.DirectoryURL)
 	}
+	ctx = context.WithoutCancel(ctx) // the CA has the account already
 	if err := b.saver(ctx, s)(a); err != nil {
 		return err
 	}
 	return registrations.Delete(ctx, s, a.Name)
 }
 
-// beginRegistration gives the account its first key, that of an earlier try
-// with the same settings or a new one, stored. It returns the contacts that the
-// CA may know for this key.
-func (b *backend) beginRegistration(ctx context.Context, s logical.Storage, a *account.Account) (told []string, err error) {
-	earlier, err := registrations.Get(ctx, s, a.Name)
+// beginRegistration gives the account its first key: that of an earlier try with
+// the same settings, which it returns, or a new one, stored.
+func (b *backend) beginRegistration(ctx context.Context, s logical.Storage, a *account.Account) (earlier *account.Account, err error) {
+	earlier, err = registrations.Get(ctx, s, a.Name)
 	switch {
 	case err == nil && earlier.DirectoryURL == a.DirectoryURL && earlier.KeyKind == a.KeyKind && earlier.EABKID == a.EABKID:
 		a.Key, a.Versions = earlier.Key, earlier.Versions
-		return earlier.Contacts, nil
+		return earlier, nil
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	}
@@ -121,17 +123,17 @@ func (b *backend) beginRegistration(ctx context.Context, s logical.Storage, a *a
 	if err := a.SetKey(key, b.now()); err != nil {
 		return nil, err
 	}
-	return a.Contacts, registrations.Put(ctx, s, a.Name, a)
+	return nil, registrations.Put(ctx, s, a.Name, a)
 }
 
 // accountOf gives the URL of the account of a key, which an earlier try may have
 // made with other contacts: for a key that it knows a CA leaves the account as
 // it is (RFC 8555 §7.3.1).
-func (k keyHolder) accountOf(ctx context.Context, key crypto.Signer, told []string, wish acmeclient.Registration) (url string, err error) {
+func (k keyHolder) accountOf(ctx context.Context, key crypto.Signer, earlier *account.Account, wish acmeclient.Registration) (url string, err error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	made, err := k.Register(ctx, key, wish)
-	if err != nil || slices.Equal(told, wish.Contacts) {
+	if err != nil || earlier == nil || slices.Equal(earlier.Contacts, wish.Contacts) {
 		return made.URL, err
 	}
 	_, err = k.Account(made.URL, key).UpdateContacts(ctx, wish.Contacts)

@@ -241,6 +241,22 @@ func TestAccountRegistrationIsRepeatable(t *testing.T) {
 	}
 }
 
+// TestAccountRegistrationIsKept: a key that the CA may know is not thrown away
+// because a second try was refused.
+func TestAccountRegistrationIsKept(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Script(t)
+	m := newMount(t)
+	body := accountAt(ca.DirectoryURL, ca.TrustedCA)
+	ca.On(acmetest.NewAccount, ca.Sequence(ca.Lost(), acmetest.Problem(http.StatusForbidden, acme.Unauthorized, "not today")))
+	m.refused(http.StatusBadGateway, logical.UpdateOperation, "config/acme-account/main", body)
+	m.refused(http.StatusBadRequest, logical.UpdateOperation, "config/acme-account/main", body, "not today")
+	m.write("config/acme-account/main", body)
+	if n := accountsMade(ca); n != 1 {
+		t.Errorf("the CA was asked to register %d keys, want 1", n)
+	}
+}
+
 func TestAccountExternalBinding(t *testing.T) {
 	t.Parallel()
 	ca := acmetest.Pebble(t, acmetest.RequireEAB(map[string]string{"kid-1": eabKey}))

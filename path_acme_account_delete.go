@@ -33,6 +33,7 @@ func (b *backend) deleteAccount(ctx context.Context, req *request) (*logical.Res
 			return nil, errors.Join(err, b.saver(context.WithoutCancel(ctx), req.Storage)(acct))
 		}
 	}
+	ctx = context.WithoutCancel(ctx) // at the CA the account has ended already
 	if err := registrations.Delete(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}

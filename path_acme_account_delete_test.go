@@ -2,6 +2,7 @@ package pkiexternalca
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -76,6 +77,53 @@ func TestAccountDeletionWithoutTheCA(t *testing.T) {
 	m.withRole(nil) // and is as usable as before
 	m.delete("role/web", nil)
 	m.delete("config/acme-account/ca", fields{"deactivate": "false"})
+}
+
+// TestAccountIsBusy: while the CA is being asked nobody else changes the account,
+// and no role begins to use it.
+func TestAccountIsBusy(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Script(t)
+	m := newMount(t)
+	m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+	answered := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answered) })
+	defer answer()
+	ca.On(acmetest.Account, func(w http.ResponseWriter, r *acmetest.Request) {
+		<-answered
+		ca.Default(w, r)
+	})
+	var deletion sync.WaitGroup
+	deletion.Go(func() { m.delete("config/acme-account/ca", nil) })
+	eventually(t, "the CA to be asked", func() bool { return ca.Count(acmetest.Account) > 0 })
+	m.refused(http.StatusConflict, logical.UpdateOperation, "role/web", fields{"acme_account_name": "ca"}, "being deleted")
+	m.refused(http.StatusConflict, logical.UpdateOperation, "config/acme-account/ca", fields{"email_contacts": "new@example.com"}, "another operation")
+	m.refused(http.StatusConflict, logical.UpdateOperation, "config/acme-account/ca/rotate-key", nil, "another operation")
+	m.refused(http.StatusConflict, logical.DeleteOperation, "config/acme-account/ca", nil, "another operation")
+	m.read("config/acme-account/ca", nil)
+	answer()
+	deletion.Wait()
+	m.refused(http.StatusNotFound, logical.ReadOperation, "config/acme-account/ca", nil)
+}
+
+// TestAccountDeletionThatNeverEnded: the mark of a deletion that a crash has ended
+// keeps nobody from using the account.
+func TestAccountDeletionThatNeverEnded(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Script(t)
+	storage := &frail{Storage: &logical.InmemStorage{}, kind: diesAfter}
+	m := mountOn(t, storage)
+	m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+	storage.arm(1)
+	ca.On(acmetest.Account, acmetest.Cut())
+	if _, status, _ := m.send(logical.DeleteOperation, "config/acme-account/ca", nil); status < http.StatusInternalServerError {
+		t.Fatalf("the deletion has status %d", status)
+	}
+	m.unmount()
+	m = mountOn(t, storage.Storage)
+	ca.On(acmetest.Account, nil)
+	m.withRole(nil)
+	m.obtain(fields{"identifiers": "www.example.com"})
 }
 
 // TestAccountDeletionAfterTheFact: what the CA has ended is as good as deactivated.

@@ -46,6 +46,15 @@ func encoded(t testing.TB, key crypto.Signer) string {
 	return text
 }
 
+// legacyEncrypted is the form of RFC 1421, which openssl wrote for long.
+const legacyEncrypted = `-----BEGIN EC PRIVATE KEY-----
+Proc-Type: 4,ENCRYPTED
+DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF
+
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+-----END EC PRIVATE KEY-----
+`
+
 func block(t testing.TB, label string, der []byte, err error) string {
 	t.Helper()
 	if err != nil {
@@ -138,6 +147,7 @@ func TestAccountImportIsChecked(t *testing.T) {
 		{"a certificate", fields{"account_key": string(ca.TrustedCA)}, []string{"account_key", "EC PRIVATE KEY"}},
 		{"PEM without a key in it", fields{"account_key": block(t, "EC PRIVATE KEY", []byte("x"), nil)}, []string{"account_key", "cannot be read"}},
 		{"encrypted", fields{"account_key": block(t, "ENCRYPTED PRIVATE KEY", []byte("x"), nil)}, []string{"account_key", "passphrase"}},
+		{"encrypted as openssl did it", fields{"account_key": legacyEncrypted}, []string{"account_key", "passphrase"}},
 		{"Ed25519", fields{"account_key": block(t, "PRIVATE KEY", edwardsDER, err)}, []string{"account_key", "EC or RSA"}},
 		{"a curve that no signature of RFC 8555 §6.2 uses", fields{"account_key": encoded(t, small)}, []string{"account_key", "P-224"}},
 		{"a key that the CA does not know", fields{"account_key": encoded(t, newKey(t))}, []string{"account_key", "no account"}},

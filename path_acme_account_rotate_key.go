@@ -110,6 +110,8 @@ func alive(ctx context.Context, s logical.Storage, role string) ([]string, error
 		o, err := orders.Get(ctx, s, orderPath(order.ID(id)))
 		switch {
 		case errors.Is(err, store.ErrNotFound): // marked, and about to be stored
+		case errors.Is(err, store.ErrUnreadable):
+			continue // nobody will ever work on it
 		case err != nil:
 			return nil, err
 		case o.Final():

@@ -1,6 +1,7 @@
 package pkiexternalca
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,6 +82,32 @@ func TestRotateKeyDuringAnOrder(t *testing.T) {
 	m.fulfill(ca, id, "www.example.com", "http-01")
 	m.fulfill(ca, id, "dns.example.com", "dns-01")
 	m.awaitStatus("web", id, "completed")
+}
+
+// TestRotateKeyUnderWork: a request that was signed with the old key and comes late
+// is refused by the CA; that must not end the order it was about.
+func TestRotateKeyUnderWork(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Pebble(t, acmetest.AlwaysValid())
+	m := newMount(t)
+	m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+	m.withRole(nil)
+	var ids []string
+	for i := range 12 {
+		ids = append(ids, m.order(fields{"identifiers": fmt.Sprintf("a%d.example.com,b%d.example.com", i, i)}))
+		if i%4 == 3 {
+			m.write("config/acme-account/ca/rotate-key", fields{"force": true})
+		}
+	}
+	for i, id := range ids {
+		m.report(id)
+		if i%4 == 3 {
+			m.write("config/acme-account/ca/rotate-key", fields{"force": true})
+		}
+	}
+	for _, id := range ids {
+		m.awaitStatus("web", id, "completed")
+	}
 }
 
 // TestRotateKeyRefused: the CA's words, and the account as it was.

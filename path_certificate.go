@@ -281,10 +281,11 @@ func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order,
 	if err != nil {
 		return nil, err
 	}
-	if o.State == order.StateRevoked {
-		return nil, notFound("the certificate issued last for these identifiers (order %s) is revoked", o.ID)
+	switch o.State {
+	case order.StateCompleted, order.StateCollecting: // the latter is about to be completed, its certificate is stored
+		return o, nil
 	}
-	return o, nil
+	return nil, notFound("the certificate issued last for these identifiers (order %s) is not served: the order is %s", o.ID, o.State.Status())
 }
 
 // validity reads how long a certificate must be good for.
@@ -302,7 +303,7 @@ func (b *backend) validity(req *request) (func(*order.Certificate) error, error)
 		}
 		return func(c *order.Certificate) error {
 			life := c.NotAfter.Sub(c.NotBefore)
-			return leaves(c, now, max(life*time.Duration(p)/100, 1), fmt.Sprintf("%d%% of its lifetime", p))
+			return leaves(c, now, max(life/100*time.Duration(p), 1), fmt.Sprintf("%d%% of its lifetime", p))
 		}, nil
 	case hasDuration:
 		d := time.Duration(seconds.(int)) * time.Second

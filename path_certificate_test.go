@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,25 @@ func TestFetchCert(t *testing.T) {
 		}
 	}
 	m.refused(http.StatusBadRequest, logical.ReadOperation, path, fields{"certificate_format": "pkcs12"}, "certificate_format", "pkcs12", "pem_bundle")
+}
+
+// TestChainOfOne: a CA may leave its own certificate out. Lists stay lists.
+func TestChainOfOne(t *testing.T) {
+	t.Parallel()
+	m, ca := withFakeCA(t)
+	m.withRole(nil)
+	ca.On(acmetest.Certificate, func(w http.ResponseWriter, r *acmetest.Request) {
+		whole := httptest.NewRecorder()
+		ca.Default(whole, r)
+		leaf, _ := pem.Decode(whole.Body.Bytes())
+		w.Header().Set("Content-Type", "application/pem-certificate-chain")
+		_, _ = w.Write(pem.EncodeToMemory(leaf))
+	})
+	id, got := m.obtain(fields{"identifiers": "www.example.com"})
+	bundle := m.read("role/web/order/"+id+"/fetch-cert", fields{"certificate_format": "pem_bundle"})
+	if asJSON(t, got["ca_chain"]) != "[]" || got["issuing_ca"] != "" || bundle["certificate"] != got["certificate"] {
+		t.Errorf("without issuers the answer is %v", got)
+	}
 }
 
 // inBase64 gives the DER of a PEM block.

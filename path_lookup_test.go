@@ -99,6 +99,33 @@ func TestLookupOrders(t *testing.T) {
 	m.refused(http.StatusBadRequest, logical.ListOperation, "lookup/orders", fields{"after": "yesterday"}, "after", "yesterday")
 }
 
+// TestLookupOrdersIsBounded: a long list comes in parts, and says so.
+func TestLookupOrdersIsBounded(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	made := time.Now().Add(-time.Hour)
+	for i := range mostListed + 1 {
+		id := idMadeAt(t, made.Add(time.Duration(i)*time.Millisecond))
+		if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: orders.Prefix + orderPath(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.storeOrder(made) // marks the hour
+	m.storeOrder(time.Now())
+	resp, status, problem := m.send(logical.ListOperation, "lookup/orders", nil)
+	if status != http.StatusOK {
+		t.Fatalf("status %d: %s", status, problem)
+	}
+	first := resp.Data["keys"].([]string)
+	last := first[len(first)-1]
+	if len(first) != mostListed || len(resp.Warnings) != 1 || !strings.Contains(resp.Warnings[0], "after="+last) {
+		t.Errorf("there are %d orders, with the warnings %q", len(first), resp.Warnings)
+	}
+	if rest := m.list("lookup/orders", fields{"after": last}); len(rest) != 3 {
+		t.Errorf("after the first part there are %d orders, want 3", len(rest))
+	}
+}
+
 // TestLookupRecent is bounded in both directions, and shows the newest first.
 func TestLookupRecent(t *testing.T) {
 	t.Parallel()

@@ -110,20 +110,37 @@ func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response
 	if err := b.permit(req, r, names); err != nil {
 		return nil, err
 	}
-	release, err := b.reserve(active.Prefix + activePath(o))
-	if err != nil {
+	if o.Owned, err = b.owned(r, names); err != nil {
 		return nil, err
 	}
-	defer release()
-	if err := createOrder(ctx, req.Storage, o); err != nil {
+	if err := b.placeOrder(ctx, req.Storage, o); err != nil {
 		return nil, err
 	}
-	b.wake(o.ID)
 	resp := &logical.Response{Data: map[string]any{"order_id": string(o.ID)}}
 	for _, overlap := range domainmatch.Redundant(names) {
 		resp.AddWarning(fmt.Sprintf("%s is covered by %s already; public CAs refuse an order with both", overlap.Name, overlap.Wildcard))
 	}
 	return resp, nil
+}
+
+// placeOrder stores an order and has it worked on. Meanwhile its role cannot be
+// deleted: whoever deletes one ends its orders, and would not see this one.
+func (b *backend) placeOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
+	b.rolesLock.RLock()
+	defer b.rolesLock.RUnlock()
+	if _, err := roles.Get(ctx, s, o.Role); err != nil {
+		return err
+	}
+	release, err := b.reserve(active.Prefix + activePath(o))
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := createOrder(ctx, s, o); err != nil {
+		return err
+	}
+	b.wake(o.ID)
+	return nil
 }
 
 // fillOrder takes the identifiers from the request: as a list or in a CSR.

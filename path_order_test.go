@@ -231,6 +231,30 @@ func TestOrderStatus(t *testing.T) {
 	m.refused(http.StatusNotFound, logical.ListOperation, "role/web/active-orders", nil)
 }
 
+// TestOrderExpires: an order that nobody proves ends with its term at the CA, and
+// names what was missing.
+func TestOrderExpires(t *testing.T) {
+	t.Parallel()
+	m, _ := withFakeCA(t)
+	m.withRole(nil)
+	id := m.order(fields{"identifiers": "a.example.com,B.example.com"})
+	m.awaitStatus("web", id, "awaiting-challenge-fulfillment")
+	m.write("role/web/order/"+id+"/fulfilled-challenge", fields{"identifier": "a.example.com", "challenge_type": "http-01"})
+	m.unmount()
+	later := time.Now().Add(25 * time.Hour) // the fake CA's orders live for a day
+	m = mountOn(t, m.storage, func(m *mount) { m.now = func() time.Time { return later } })
+	status := m.read("role/web/order/"+id+"/status", nil)
+	eventually(t, "the order to end", func() bool {
+		status = m.read("role/web/order/"+id+"/status", nil)
+		return status["order_status"] == "expired"
+	})
+	if why := status["last_error"].(string); !strings.Contains(why, "B.example.com") || strings.Contains(why, "a.example.com") {
+		t.Errorf("last_error is %q", why)
+	}
+	m.refused(http.StatusConflict, logical.ReadOperation, "role/web/order/"+id+"/fetch-cert", nil, "expired", "B.example.com")
+	m.refused(http.StatusNotFound, logical.ListOperation, "role/web/active-orders", nil)
+}
+
 // TestOrdersThatAreNotThere: under every path of an order.
 func TestOrdersThatAreNotThere(t *testing.T) {
 	t.Parallel()

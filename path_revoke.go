@@ -89,7 +89,8 @@ func (b *backend) revoke(ctx context.Context, req *request) (*logical.Response, 
 	if err := b.revokeAtCA(ctx, req.Storage, o, why); err != nil {
 		return nil, err
 	}
-	return nil, b.changeOrder(ctx, req.Storage, o.ID, func(o *order.Order) error {
+	// What the CA has done must be noted even if the client has gone.
+	return nil, b.changeOrder(context.WithoutCancel(ctx), req.Storage, o.ID, func(o *order.Order) error {
 		o.MarkRevoked(b.now())
 		return nil
 	})

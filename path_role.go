@@ -189,7 +189,7 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 	if err != nil {
 		return nil, err
 	}
-	if err := validateRole(ctx, req.Storage, r); err != nil {
+	if err := b.validateRole(ctx, req.Storage, r); err != nil {
 		return nil, err
 	}
 	r.Rev, r.Updated = r.Rev+1, b.now()
@@ -209,14 +209,14 @@ func (b *backend) newRole(name string, fields *framework.FieldData) (*role, erro
 }
 
 // validateRole checks what one field alone does not tell.
-func validateRole(ctx context.Context, s logical.Storage, r *role) error {
+func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) error {
 	acct, err := accounts.Get(ctx, s, r.Account)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return badRequest("acme_account_name: there is no ACME account %q; create it first at config/acme-account/%s", r.Account, r.Account)
 	case err != nil:
 		return err
-	case acct.Deleting:
+	case acct.Deleting && b.isReserved(accounts.Prefix+r.Account):
 		return conflict("acme_account_name: ACME account %q is being deleted", r.Account)
 	case len(r.ChallengeTypes) == 0:
 		return badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
@@ -258,7 +258,7 @@ func (b *backend) abandon(ctx context.Context, s logical.Storage, role string, i
 		}
 		return nil
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
 		return active.Delete(ctx, s, role+"/"+string(id))
 	}
 	return err

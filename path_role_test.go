@@ -182,3 +182,29 @@ func TestRoleDeletion(t *testing.T) {
 	}
 	m.delete("config/acme-account/ca", nil)
 }
+
+// TestRoleDeletionIsRepeatable: a storage that fails in between leaves nothing
+// that a repetition does not end.
+func TestRoleDeletionIsRepeatable(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 5; n++ {
+		storage := &frail{Storage: &logical.InmemStorage{}, kind: refused}
+		ca := acmetest.Script(t)
+		m := mountOn(t, storage)
+		m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+		m.withRole(nil)
+		ids := []string{m.order(fields{"identifiers": "a.example.com"}), m.order(fields{"identifiers": "b.example.com"})}
+		for _, id := range ids {
+			m.awaitStatus("web", id, "awaiting-challenge-fulfillment")
+		}
+		storage.arm(n)
+		_, _, problem := m.send(logical.DeleteOperation, "role/web", fields{"force": true})
+		m.delete("role/web", fields{"force": true})
+		for _, id := range ids {
+			if got := m.read("lookup/order/"+id, nil)["order_status"]; got != "error" {
+				t.Errorf("after a failure at write %d (%s) and a repetition an order is %v", n, problem, got)
+			}
+		}
+		eventually(t, "the marks to go", func() bool { return len(storedBelow(t, storage, active.Prefix)) == 0 })
+	}
+}

@@ -27,6 +27,10 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 		o, err := orders.Get(ctx, s, orderPath(id))
 		switch {
 		case errors.Is(err, store.ErrNotFound):
+			b.claims.release(id)
+			return time.Time{}
+		case errors.Is(err, store.ErrUnreadable):
+			b.Logger().Error("an order cannot be read and is left alone", "order", id, "error", err)
 			return time.Time{}
 		case err != nil:
 			b.Logger().Warn("an order cannot be read; trying again", "order", id, "error", err)
@@ -46,7 +50,7 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 
 // retire removes the mark of a final order, which a crash may have left.
 func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) time.Time {
-	b.claims.release(o.URL, o.ID)
+	b.claims.release(o.ID)
 	for _, proof := range o.Proofs() {
 		b.wakeDebt(debtPath(proof))
 	}
@@ -104,25 +108,33 @@ func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.I
 // active orders: only two orders that are both alive can be in each other's way.
 type claims struct {
 	mu      sync.Mutex
-	holders map[string]order.ID
+	holders map[string]order.ID // by place
+	places  map[order.ID]string // the other way round
 }
 
+func newClaims() claims {
+	return claims{holders: map[string]order.ID{}, places: map[order.ID]string{}}
+}
+
+// claim takes a place for an order, which gives up the one it had. It returns
+// who has the place.
 func (c *claims) claim(url string, id order.ID) order.ID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if holder, taken := c.holders[url]; taken {
 		return holder
 	}
-	c.holders[url] = id
+	delete(c.holders, c.places[id])
+	c.holders[url], c.places[id] = id, url
 	return id
 }
 
-func (c *claims) release(url string, id order.ID) {
+// release gives up an order's place, one that was never stored too.
+func (c *claims) release(id order.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.holders[url] == id {
-		delete(c.holders, url)
-	}
+	delete(c.holders, c.places[id])
+	delete(c.places, id)
 }
 
 // safe keeps keys and certificates of orders in storage.

@@ -29,6 +29,9 @@ type Order struct {
 	Account string `json:"account"`
 	// Entity is the Vault entity that asked, "" when it had none.
 	Entity string `json:"entity,omitempty"`
+	// Owned tells that some names were allowed through the identity of whoever
+	// asked, and so belong to that one, whatever becomes of the role.
+	Owned bool `json:"owned,omitempty"`
 	// Identifiers is what was asked for, in the order of the request.
 	Identifiers []Identifier `json:"identifiers"`
 	// RequestCSR is the PEM text of the CSR workflow, as sent; empty in the

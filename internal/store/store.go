@@ -21,6 +21,17 @@ import (
 // ErrNotFound is wrapped by every error about a record that does not exist.
 var ErrNotFound = errors.New("not found")
 
+// ErrUnreadable is wrapped by every error about a record that is there and
+// cannot be understood. Reading it again does not help.
+var ErrUnreadable = errors.New("the stored record cannot be read")
+
+// ErrTooLarge is wrapped by the error about a record that storage would not take.
+var ErrTooLarge = errors.New("too large to be stored")
+
+// MaxSize bounds a record as it lies in storage, in bytes. Vault's integrated
+// storage takes a megabyte, its own overhead included.
+const MaxSize = 960 << 10
+
 // Upgrade turns the data of one version of a record into the next one's.
 type Upgrade func(json.RawMessage) (json.RawMessage, error)
 
@@ -53,7 +64,7 @@ func (c Collection[T]) Get(ctx context.Context, s logical.Storage, name string) 
 	}
 	rec, err := c.decode(entry.Value)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s %q: %w", c.Kind, name, err)
+		return nil, fmt.Errorf("reading %s %q: %w: %w", c.Kind, name, ErrUnreadable, err)
 	}
 	return rec, nil
 }
@@ -61,25 +72,25 @@ func (c Collection[T]) Get(ctx context.Context, s logical.Storage, name string) 
 func (c Collection[T]) decode(raw []byte) (*T, error) {
 	var env envelope
 	if err := json.Unmarshal(raw, &env); err != nil {
-		return nil, fmt.Errorf("the stored record is damaged: %w", err)
+		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
 	if env.Version > c.Version || env.Version < 1 {
-		return nil, fmt.Errorf("the stored record has version %d; this release reads 1 to %d", env.Version, c.Version)
+		return nil, fmt.Errorf("it has version %d; this release reads 1 to %d", env.Version, c.Version)
 	}
 	for v := env.Version; v < c.Version; v++ {
 		data, err := c.upgrade(v, env.Data)
 		if err != nil {
-			return nil, fmt.Errorf("upgrading the stored record from version %d: %w", v, err)
+			return nil, fmt.Errorf("upgrading it from version %d: %w", v, err)
 		}
 		env.Data = data
 	}
 	// A null would pass for a record in which nothing is set.
 	if len(env.Data) == 0 || string(env.Data) == "null" {
-		return nil, errors.New("the stored record is damaged: it has no data")
+		return nil, errors.New("it is damaged: it has no data")
 	}
 	rec := new(T)
 	if err := json.Unmarshal(env.Data, rec); err != nil {
-		return nil, fmt.Errorf("the stored record is damaged: %w", err)
+		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
 	return rec, nil
 }
@@ -101,6 +112,9 @@ func (c Collection[T]) Put(ctx context.Context, s logical.Storage, name string, 
 	raw, err := json.Marshal(envelope{Version: c.Version, Data: data})
 	if err != nil {
 		return fmt.Errorf("encoding %s %q: %w", c.Kind, name, err)
+	}
+	if len(raw) > MaxSize {
+		return fmt.Errorf("%s %q is %w: it would take %d bytes of at most %d", c.Kind, name, ErrTooLarge, len(raw), MaxSize)
 	}
 	if err := s.Put(ctx, &logical.StorageEntry{Key: c.Prefix + name, Value: raw}); err != nil {
 		return fmt.Errorf("writing %s %q: %w", c.Kind, name, err)

@@ -148,8 +148,8 @@ func TestDamageIsToldFromAbsence(t *testing.T) {
 		{fruits, `{"version":1,"data":[]}`, "damaged", "data of another type"},
 		{fruits, `{"version":1,"data":{"name":7}}`, "damaged", "a field of another type"},
 		{fruits, `{"version":1,"data":{"name":"pear"}}{}`, "damaged", "text behind it"},
-		{upgraded, `{"version":1,"data":7}`, "upgrading the stored record from version 1", "what the upgrade cannot read"},
-		{upgraded, `{"version":1}`, "upgrading the stored record from version 1", "nothing to upgrade"},
+		{upgraded, `{"version":1,"data":7}`, "upgrading it from version 1", "what the upgrade cannot read"},
+		{upgraded, `{"version":1}`, "upgrading it from version 1", "nothing to upgrade"},
 		{gap, `{"version":2,"data":{}}`, "from version 2: this release does not know how", "an upgrade is missing"},
 	} {
 		ctx, s := context.Background(), &logical.InmemStorage{}

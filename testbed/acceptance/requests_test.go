@@ -254,6 +254,6 @@ func TestRefusedStepsOfAnOrder(t *testing.T) {
 	refuse(t, rows)
 	o.complete(t)
 	refuse(t, []refusal{
-		post("fulfilled too late", fulfilled, fields{"identifier": domain, "challenge_type": "http-01"}, 409, stateCompleted),
+		post("fulfilled in another way too late", fulfilled, fields{"identifier": domain, "challenge_type": "dns-01"}, 409, stateCompleted),
 	})
 }

@@ -12,6 +12,9 @@ import (
 	"vault-plugin-secrets-pki-external-ca/testbed"
 )
 
+// answerPatience is how long the plugin may take to come back.
+const answerPatience = 30 * time.Second
+
 // measureFootprint shows what the plugin takes of a machine.
 func measureFootprint(ctx context.Context, b *bench) ([]table, error) {
 	out := table{
@@ -49,7 +52,7 @@ func (b *bench) writes(ctx context.Context) ([][]string, error) {
 			return nil, err
 		}
 		out = append(out, []string{
-			fmt.Sprintf("storage writes, certificate for %d names", names),
+			"storage writes, certificate for " + countOf(names),
 			fmt.Sprintf("%.1f (%.1f puts, %.1f deletes)", puts+deletes, puts, deletes),
 		})
 	}
@@ -141,9 +144,28 @@ func (b *bench) firstAnswer(ctx context.Context) (time.Duration, error) {
 	if err := testbed.Until(ctx, gone); err != nil {
 		return 0, err
 	}
-	began := time.Now()
-	_, err = b.read(ctx, b.validating.rolePath(), nil)
-	return time.Since(began), err
+	return b.untilAnswer(ctx, time.Now())
+}
+
+// untilAnswer asks until there is an answer: the first request may still meet
+// the connection to the process that is gone.
+func (b *bench) untilAnswer(ctx context.Context, began time.Time) (time.Duration, error) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := b.read(ctx, b.validating.rolePath(), nil)
+		switch {
+		case err == nil:
+			return time.Since(began), nil
+		case time.Since(began) > answerPatience:
+			return 0, fmt.Errorf("the plugin did not come back: %w", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -46,7 +46,7 @@ func (l *legoClient) register(web *testbed.WebServer) (err error) {
 	}
 	config := lego.NewConfig(l)
 	config.CADirURL = l.gateway.directoryURL()
-	config.HTTPClient = l.gateway.server.Client()
+	config.HTTPClient = l.gateway.client()
 	config.Certificate.KeyType = certcrypto.EC256
 	if l.Client, err = lego.NewClient(config); err != nil {
 		return err

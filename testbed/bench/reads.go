@@ -17,7 +17,8 @@ const (
 	readers    = 8
 	readRounds = 5
 	readsEach  = 2_000 // per round
-	kvPath     = "kv-yardstick/certificate"
+	kvMount    = "kv-yardstick"
+	kvPath     = kvMount + "/certificate"
 )
 
 // measureReads compares reads of a certificate with those of Vault's key-value
@@ -46,8 +47,8 @@ func measureReads(ctx context.Context, b *bench) ([]table, error) {
 	return []table{{
 		title: "Reads per second",
 		about: fmt.Sprintf(`%d clients at once read the same certificate, with its key, through the HTTP interface. The yardstick is version
-1 of Vault's key-value engine, run as an external plugin in the same Vault too, with the same data. %d rounds of %d reads
-each.`, readers, readRounds, readsEach),
+1 of Vault's key-value engine, run as an external plugin in the same Vault too, with the same data and without leases.
+%d rounds of %d reads each.`, readers, readRounds, readsEach),
 		columns: []string{"", "plugin", "KV v1", "ratio", "target"},
 		rows:    [][]string{row("fetch-cert", rates[1]), row("cached", rates[2])},
 	}}, nil
@@ -74,23 +75,22 @@ func (b *bench) prepareReads(ctx context.Context) (fetch string, cached map[stri
 
 // enableKV builds the key-value engine as a plugin and mounts it.
 func (b *bench) enableKV(ctx context.Context) error {
-	const name = "vault-plugin-secrets-kv"
-	binary := filepath.Join(b.bed.Vault.PluginDir(), name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "github.com/hashicorp/"+name+"/cmd/"+name)
-	cmd.Dir = filepath.Join(b.root, "testbed")
+	binary := filepath.Join(b.bed.Vault.PluginDir(), kvMount)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./kv")
+	cmd.Dir = filepath.Join(b.root, "testbed", "bench")
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w: %s", name, err, out)
+		return fmt.Errorf("building the yardstick: %w: %s", err, out)
 	}
 	content, err := os.ReadFile(binary)
 	if err != nil {
 		return err
 	}
 	sum := sha256.Sum256(content)
-	if _, err := b.bed.Vault.Run(ctx, "plugin", "register", "-sha256="+hex.EncodeToString(sum[:]), "-command="+name, "secret", "kv-yardstick"); err != nil {
+	if _, err := b.bed.Vault.Run(ctx, "plugin", "register", "-sha256="+hex.EncodeToString(sum[:]), "secret", kvMount); err != nil {
 		return err
 	}
-	_, err = b.bed.Vault.Run(ctx, "secrets", "enable", "-options=version=1", "kv-yardstick")
+	_, err = b.bed.Vault.Run(ctx, "secrets", "enable", kvMount)
 	return err
 }
 

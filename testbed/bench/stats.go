@@ -57,3 +57,11 @@ func milliseconds(d time.Duration) string {
 func times(ratio float64) string { return fmt.Sprintf("%.2f×", ratio) }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// countOf writes how many names there are.
+func countOf(names int) string {
+	if names == 1 {
+		return "1 name"
+	}
+	return itoa(names) + " names"
+}
