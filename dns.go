@@ -39,10 +39,10 @@ func (p prover) Locate(ctx context.Context, o *order.Order, id acme.Identifier) 
 	}
 	record := dns01.RecordName(id.Value)
 	if own == nil {
-		target := p.guess(ctx, record)
-		if target == record {
+		target, err := p.guess(ctx, o, record)
+		if err != nil || target == record {
 			// "*.example.com" covers this record, but not the name example.com.
-			return order.Place{}, false, nil
+			return order.Place{}, false, err
 		}
 		return p.delegated(all, o, own, record, target)
 	}
@@ -92,10 +92,14 @@ const (
 
 // guess follows the aliases of a name that no provider has among its
 // identifiers: it may be delegated to one all the same. Most such names are not,
-// and their orders must not suffer from resolvers that do not answer.
-func (p prover) guess(ctx context.Context, record string) string {
+// and their orders must not suffer from resolvers that do not answer; but who
+// has bound a role to a provider wants to know.
+func (p prover) guess(ctx context.Context, o *order.Order, record string) (string, error) {
+	if o.DNSProvider != "" {
+		return p.follow(ctx, nil, record)
+	}
 	if p.b.dns.resting(p.b.now()) {
-		return record
+		return record, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, guessPatience)
 	defer cancel()
@@ -104,9 +108,9 @@ func (p prover) guess(ctx context.Context, record string) string {
 		p.b.dns.rest(p.b.now().Add(guessRespite))
 	}
 	if err != nil {
-		return record
+		return record, nil
 	}
-	return target
+	return target, nil
 }
 
 // mostSpecific chooses among the providers that cover a name: the one with the
@@ -159,6 +163,10 @@ func (p prover) Add(ctx context.Context, id order.ID, proof order.Proof) error {
 	return err
 }
 
+// lookPatience bounds one look for a record, however many name servers do not
+// answer: others wait for the same workers.
+const lookPatience = 20 * time.Second
+
 // Visible implements order.DNS.
 func (p prover) Visible(ctx context.Context, proof order.Proof) (order.Sight, error) {
 	e, err := p.b.dns.entry(ctx, p.s, proof.Provider)
@@ -169,6 +177,8 @@ func (p prover) Visible(ctx context.Context, proof order.Proof) (order.Sight, er
 	if err != nil {
 		return order.Sight{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
 	report, err := p.b.dns.resolver(terms).Visible(ctx, terms.Check, proof.Name, proof.Value)
 	return order.Sight{Visible: report.Visible(), Report: report.String()}, err
 }

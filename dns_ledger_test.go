@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/miekg/dns"
@@ -138,7 +140,15 @@ func TestProviderMadeAgain(t *testing.T) {
 // removed with the new ones, as soon as they are there.
 func TestCredentialsRotated(t *testing.T) {
 	t.Parallel()
-	d := newDebtor(t)
+	var stopped atomic.Pointer[time.Time]
+	d := newDebtor(t, func(m *mount) {
+		m.now = func() time.Time {
+			if at := stopped.Load(); at != nil {
+				return *at
+			}
+			return time.Now()
+		}
+	})
 	d.server = serveExample(t, map[string]string{"vault.": tsigSecret})
 	d.ca.Judge(believes(d.server))
 	d.write("config", fields{"nameservers": d.server.Addr})
@@ -149,6 +159,8 @@ func TestCredentialsRotated(t *testing.T) {
 	release()
 	d.awaitStatus("web", id, "completed")
 	eventually(t, "the removal to be refused", func() bool { return d.b.dns.refusals.count() > 0 })
+	now := time.Now()
+	stopped.Store(&now) // so that waiting alone does not help
 	d.has("www.example.com", 1, 1)
 	d.write(internal, fields{"tsig_secret": tsigSecret})
 	d.isFree("www.example.com")

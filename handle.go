@@ -3,6 +3,7 @@ package pkiexternalca
 import (
 	"context"
 	"regexp"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -30,6 +31,9 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 // alone. With the request's data the framework would check their types too, and
 // Vault would answer 500 for a wrong one.
 func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (checked, exists bool, err error) {
+	if strings.Contains(req.Path, "..") {
+		return true, false, nil // the handler says why it cannot be
+	}
 	bare := *req
 	bare.Data = nil
 	return b.Backend.HandleExistenceCheck(ctx, &bare)

@@ -97,12 +97,20 @@ func (b *backend) locateTrial(ctx context.Context, s logical.Storage, t *trial) 
 	switch {
 	case order.Refused(err):
 		return order.Place{}, badRequest("identifier: %w", err)
+	case err != nil && !b.covers(ctx, s, asked.DNSProvider, name.String()):
+		return order.Place{}, badRequest("identifier %q is not covered by the identifiers of DNS provider %q, and whether its record is an alias of one that is cannot be found out: %w", t.identifier, asked.DNSProvider, err)
 	case err != nil:
 		return order.Place{}, status(502, "following the aliases of the identifier: %w", err)
 	case !ok:
 		return order.Place{}, badRequest("identifier %q is not covered by the identifiers of DNS provider %q", t.identifier, asked.DNSProvider)
 	}
 	return place, nil
+}
+
+// covers tells whether a name is among the identifiers of a provider.
+func (b *backend) covers(ctx context.Context, s logical.Storage, label, name string) bool {
+	all, err := b.dns.all(ctx, s)
+	return err == nil && mostSpecific(all, label, name) != nil
 }
 
 func (b *backend) runTrial(ctx context.Context, s logical.Storage, t *trial, place order.Place) error {

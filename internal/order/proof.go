@@ -38,6 +38,7 @@ func (o *Order) locateProof(ctx context.Context, env Env, a *Authorization) erro
 // written before a failure is not written again: a service that takes so many
 // records a minute would never be done.
 func writeProofs(ctx context.Context, env Env, o *Order) (move, error) {
+	o.forgiveOutage(env)
 	announced, err := o.announceProofs(env)
 	if err != nil {
 		return move{}, err
@@ -122,6 +123,7 @@ func (o *Order) withdrawOutdated(env Env) (found bool, err error) {
 // awaitPropagation looks whether the records can be seen, and comes back later
 // while they cannot: each wait is stored, no worker sleeps through it.
 func awaitPropagation(ctx context.Context, env Env, o *Order) (move, error) {
+	o.forgiveOutage(env)
 	if outdated, err := o.withdrawOutdated(env); err != nil || outdated {
 		return move{to: StateFulfilling}, err
 	}
@@ -175,6 +177,18 @@ func (o *Order) watch(ctx context.Context, env Env, a *Authorization) (why strin
 	}
 	why = fmt.Sprintf("%s (DNS provider %s) is not visible yet: %s", a.Proof.Name, a.Proof.Provider, sight.Report)
 	return why, terms.Interval, o.whenLate(env, terms, errors.New(why))
+}
+
+// outage is by how much a step must be late for nobody to have been at work:
+// sealed, down, or between two leaders.
+const outage = time.Minute
+
+// forgiveOutage leaves time in which nobody worked out of the provider's time. Or
+// else the first failure after a long outage would be the last.
+func (o *Order) forgiveOutage(env Env) {
+	if late := env.Now().Sub(o.Due); late > outage && !o.Due.IsZero() && !o.ProofsSince.IsZero() {
+		o.ProofsSince = o.ProofsSince.Add(late)
+	}
 }
 
 // unlessLate makes a failure final once the provider's time is over: an order
