@@ -17,6 +17,7 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
 
 // thumbprint computes RFC 7638 for a P-256 key from the definition.
@@ -174,8 +175,12 @@ func TestFulfilledChallenge(t *testing.T) {
 	report := func(name, kind string) fields { return fields{"identifier": name, "challenge_type": kind} }
 
 	m.write(path, report("a.example.com", "http-01"))
+	before := m.record(orders.Prefix + orderPath(order.ID(id)))
 	m.write(path, report("a.example.com", "http-01")) // repeated
-	m.write(path, report("A.example.com", "dns-01"))  // changed, until the CA is told
+	if after := m.record(orders.Prefix + orderPath(order.ID(id))); after != before {
+		t.Error("a report that says nothing new was stored, which a step that is being taken would have to be taken again for")
+	}
+	m.write(path, report("A.example.com", "dns-01")) // changed, until the CA is told
 	if n := ca.Count(acmetest.Challenge); n > 0 {
 		t.Errorf("an order half done was handed to the CA by %d requests", n)
 	}

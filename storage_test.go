@@ -131,6 +131,16 @@ func storedBelow(t testing.TB, s logical.Storage, prefix string) []string {
 	return below
 }
 
+// record gives what is stored under a key.
+func (m *mount) record(key string) string {
+	m.t.Helper()
+	entry, err := m.storage.Get(m.t.Context(), key)
+	if err != nil || entry == nil {
+		m.t.Fatalf("there is no record %s (error %v)", key, err)
+	}
+	return string(entry.Value)
+}
+
 // copyOf gives a storage with the same records.
 func copyOf(t testing.TB, s logical.Storage) logical.Storage {
 	t.Helper()
