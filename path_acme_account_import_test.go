@@ -167,6 +167,19 @@ func TestAccountImportIsChecked(t *testing.T) {
 	m.refused(http.StatusConflict, logical.UpdateOperation, "config/acme-account/main/import", good, "main", "exists")
 }
 
+// TestImportOfAnAccountThatTheCAHasEnded: not every CA refuses to show one
+// (RFC 8555 §7.3.1, §7.1.6).
+func TestImportOfAnAccountThatTheCAHasEnded(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Script(t)
+	key := newKey(t)
+	registered(t, ca.DirectoryURL, ca.TrustedCA, key)
+	ca.On(acmetest.NewAccount, edit("status", "revoked")(ca))
+	m := newMount(t)
+	m.refused(http.StatusBadRequest, logical.UpdateOperation, "config/acme-account/main/import",
+		fields{"directory_url": ca.DirectoryURL, "trusted_ca": string(ca.TrustedCA), "account_key": encoded(t, key)}, "account_key", "revoked")
+}
+
 // TestImportedAccountWithoutContacts: Let's Encrypt keeps none. It must be
 // possible to change something else all the same.
 func TestImportedAccountWithoutContacts(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,8 +85,36 @@ func TestRotateKeyDuringAnOrder(t *testing.T) {
 	m.awaitStatus("web", id, "completed")
 }
 
-// TestRotateKeyUnderWork: a request that was signed with the old key and comes late
-// is refused by the CA; that must not end the order it was about.
+// TestRotateKeyOvertakesARequest: one that was signed with the old key, and that
+// the CA gets to after the change, is refused. That must not end its order.
+func TestRotateKeyOvertakesARequest(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Pebble(t, acmetest.AlwaysValid())
+	arrived, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	defer release()
+	inner, first := ca.HTTP.Config.Handler, &sync.Once{}
+	ca.HTTP.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/finalize-order/") {
+			first.Do(func() {
+				close(arrived)
+				<-released
+			})
+		}
+		inner.ServeHTTP(w, r)
+	})
+	m := newMount(t)
+	m.withAccount(ca.DirectoryURL, ca.TrustedCA)
+	m.withRole(nil)
+	id := m.order(fields{"identifiers": "www.example.com"})
+	m.report(id)
+	eventually(t, "the CSR to be sent", func() bool { return isClosed(arrived) })
+	m.write("config/acme-account/ca/rotate-key", fields{"force": true})
+	release()
+	m.awaitStatus("web", id, "completed")
+}
+
+// TestRotateKeyUnderWork: orders in every state, and a change of the key at any time.
 func TestRotateKeyUnderWork(t *testing.T) {
 	t.Parallel()
 	ca := acmetest.Pebble(t, acmetest.AlwaysValid())
