@@ -35,7 +35,7 @@ func NewBed(ctx context.Context, dir string, w io.Writer, zones ...string) (*Bed
 		return nil, err
 	}
 	b := &Bed{Binaries: binaries, Dir: dir, zones: zones}
-	for _, start := range []func(context.Context) error{b.startVault, b.startDNS, b.startCA} {
+	for _, start := range []func(context.Context) error{b.startVault, b.startCA} {
 		if err := start(ctx); err != nil {
 			b.Stop()
 			return nil, err
@@ -83,15 +83,34 @@ func (b *Bed) startVault(ctx context.Context) error {
 	return err
 }
 
-func (b *Bed) startDNS(ctx context.Context) (err error) {
+// startCA starts the CA, and before it the DNS that it asks.
+func (b *Bed) startCA(ctx context.Context) (err error) {
 	dir, err := b.subdir("ca")
 	if err != nil {
 		return err
 	}
-	if b.DNS, err = StartChalltestsrv(ctx, ChalltestsrvOptions{Binary: b.Binaries.Challtestsrv, Dir: dir}); err != nil || len(b.zones) == 0 {
+	if b.DNS, err = StartChalltestsrv(ctx, ChalltestsrvOptions{Binary: b.Binaries.Challtestsrv, Dir: dir}); err != nil {
 		return err
 	}
-	if dir, err = b.subdir("bind"); err != nil {
+	resolver := b.DNS.Resolver
+	if len(b.zones) > 0 {
+		if err := b.startBIND(ctx); err != nil {
+			return err
+		}
+		resolver = b.Resolver.Addr
+	}
+	b.Pebble, err = StartPebble(ctx, PebbleOptions{Binary: b.Binaries.Pebble, Dir: dir, Resolver: resolver})
+	if err != nil {
+		return err
+	}
+	b.Web, err = StartWebServer(ctx, b.Pebble.HTTPPort, filepath.Join(b.Dir, "www"))
+	return err
+}
+
+// startBIND starts the name server of the zones, and a resolver that knows of it.
+func (b *Bed) startBIND(ctx context.Context) (err error) {
+	dir, err := b.subdir("bind")
+	if err != nil {
 		return err
 	}
 	if b.BIND, err = StartBIND(ctx, BINDOptions{Dir: dir, Zones: b.zones}); err != nil {
@@ -105,23 +124,6 @@ func (b *Bed) startDNS(ctx context.Context) (err error) {
 		o.Forward[zone] = b.BIND.Addr
 	}
 	b.Resolver, err = StartResolver(ctx, o)
-	return err
-}
-
-func (b *Bed) startCA(ctx context.Context) (err error) {
-	dir, err := b.subdir("ca")
-	if err != nil {
-		return err
-	}
-	resolver := b.DNS.Resolver
-	if b.Resolver != nil {
-		resolver = b.Resolver.Addr
-	}
-	b.Pebble, err = StartPebble(ctx, PebbleOptions{Binary: b.Binaries.Pebble, Dir: dir, Resolver: resolver})
-	if err != nil {
-		return err
-	}
-	b.Web, err = StartWebServer(ctx, b.Pebble.HTTPPort, filepath.Join(b.Dir, "www"))
 	return err
 }
 
