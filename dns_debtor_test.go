@@ -175,7 +175,12 @@ func storedDebt(t testing.TB, s logical.Storage) *debt {
 	if len(keys) != 1 {
 		t.Fatalf("the debts are %q, want one", keys)
 	}
-	d, err := debts.Get(t.Context(), s, strings.TrimPrefix(keys[0], debts.Prefix))
+	return storedDebtAt(t, s, keys[0])
+}
+
+func storedDebtAt(t testing.TB, s logical.Storage, key string) *debt {
+	t.Helper()
+	d, err := debts.Get(t.Context(), s, strings.TrimPrefix(key, debts.Prefix))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,8 +145,9 @@ func (p dnsEndpoint) write(ctx context.Context, req *request) (*logical.Response
 	if err != nil {
 		return nil, badRequest("%w", err)
 	}
-	defer p.b.dns.forget()
-	if err := p.kind.Put(ctx, req.Storage, e); err != nil {
+	err = p.kind.Put(ctx, req.Storage, e)
+	p.b.dns.forget() // even after a failure: a storage that fails may have written
+	if err != nil {
 		return nil, err
 	}
 	p.b.dns.outages.end(e.Common().Label()) // perhaps it was mended
