@@ -29,6 +29,14 @@ var _ order.DNS = prover{}
 // challenge leads by CNAMEs, but only with a provider whose identifiers cover
 // that place: an alias must not steer credentials to a zone of somebody else.
 func (p prover) Locate(ctx context.Context, o *order.Order, id acme.Identifier) (order.Place, bool, error) {
+	place, ok, err := p.locate(ctx, o, id)
+	if damage := p.b.dns.damage(); !ok && err == nil && damage != nil {
+		p.b.Logger().Error("a name is left to its caller; a DNS provider that may have been meant for it cannot be read", "order", o.ID, "name", id.Value, "error", damage)
+	}
+	return place, ok, err
+}
+
+func (p prover) locate(ctx context.Context, o *order.Order, id acme.Identifier) (order.Place, bool, error) {
 	all, err := p.b.dns.all(ctx, p.s)
 	if err != nil || len(all) == 0 {
 		return order.Place{}, false, err

@@ -2,7 +2,10 @@ package pkiexternalca
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +34,7 @@ type dnsCache struct {
 	loaded  bool
 	entries []dnsprovider.Entry // in the order of their types and names
 	labels  map[string]dnsprovider.Entry
+	broken  map[string]error // why providers cannot be read, by label
 	// opened is by entry, not by label: one that was replaced meanwhile must not
 	// come back with its old credentials.
 	opened map[dnsprovider.Entry]dns01.Provider
@@ -53,7 +57,7 @@ func (c *dnsCache) rest(until time.Time) {
 func (c *dnsCache) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loaded, c.entries, c.labels, c.opened, c.mount = false, nil, nil, nil, nil
+	c.loaded, c.entries, c.labels, c.broken, c.opened, c.mount = false, nil, nil, nil, nil, nil
 }
 
 // all lists the providers that may be used.
@@ -81,13 +85,14 @@ func (c *dnsCache) every(ctx context.Context, s logical.Storage) ([]dnsprovider.
 	return c.entries, nil
 }
 
-// load needs the lock.
+// load needs the lock. What cannot be read by this release is left out: it must
+// not take the others with it.
 func (c *dnsCache) load(ctx context.Context, s logical.Storage) error {
 	if c.loaded {
 		return nil
 	}
 	var entries []dnsprovider.Entry
-	labels := map[string]dnsprovider.Entry{}
+	labels, broken := map[string]dnsprovider.Entry{}, map[string]error{}
 	for _, kind := range dnsprovider.Types {
 		names, err := kind.List(ctx, s)
 		if err != nil {
@@ -95,15 +100,26 @@ func (c *dnsCache) load(ctx context.Context, s logical.Storage) error {
 		}
 		for _, name := range names {
 			e, err := kind.Get(ctx, s, name)
-			if err != nil {
+			switch {
+			case errors.Is(err, store.ErrUnreadable):
+				broken[kind.Name()+"/"+name] = err
+				continue
+			case err != nil:
 				return err
 			}
 			entries = append(entries, e)
 			labels[e.Common().Label()] = e
 		}
 	}
-	c.loaded, c.entries, c.labels, c.opened = true, entries, labels, map[dnsprovider.Entry]dns01.Provider{}
+	c.loaded, c.entries, c.labels, c.broken, c.opened = true, entries, labels, broken, map[dnsprovider.Entry]dns01.Provider{}
 	return nil
+}
+
+// damage tells which providers cannot be read, and why.
+func (c *dnsCache) damage() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(slices.Collect(maps.Values(c.broken))...)
 }
 
 // entry finds a provider by its label, one that is deleted but still needed too.
@@ -115,6 +131,9 @@ func (c *dnsCache) entry(ctx context.Context, s logical.Storage, label string) (
 	}
 	if e := c.labels[label]; e != nil {
 		return e, nil
+	}
+	if err := c.broken[label]; err != nil {
+		return nil, err
 	}
 	return nil, fmt.Errorf("DNS provider %q: %w", label, store.ErrNotFound)
 }

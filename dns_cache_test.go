@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/miekg/dns"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
@@ -103,4 +104,55 @@ func TestReplacedProviderIsForgotten(t *testing.T) {
 	if again, err := d.b.dns.open(replaced); err != nil || again != second {
 		t.Errorf("the provider is opened for each record (%v)", err)
 	}
+}
+
+// TestUnreadableProvider: a provider that this release cannot read serves nobody,
+// and keeps nobody from being served by others. What it owes stays owed.
+func TestUnreadableProvider(t *testing.T) {
+	t.Parallel()
+	d := newDebtor(t)
+	d.provider("team", fields{"identifiers": "team.example.com"})
+	d.relay.judge(removals(dns.RcodeServerFailure))
+	d.addRecord("rfc2136/team", "team.example.com")
+	d.unmount()
+	d.relay.judge(nil)
+	const key = "dns-provider/rfc2136/team"
+	readable, err := d.storage.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte(`{"version":99,"data":{}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	d.restart()
+	d.obtain(fields{"identifiers": "www.example.com"})
+	eventually(t, "the debt of the other provider to be paid", func() bool { return len(d.owed()) == 1 })
+	d.has("team.example.com", 1, 1)
+	d.unmount()
+	if err := d.storage.Put(t.Context(), readable); err != nil {
+		t.Fatal(err)
+	}
+	d.restart()
+	d.isFree("team.example.com", "www.example.com")
+}
+
+// TestUnreadableNotes: what cannot be read is left alone, the record too: an order
+// may still need it.
+func TestUnreadableNotes(t *testing.T) {
+	t.Parallel()
+	d := newDebtor(t)
+	release := d.hold()
+	id := d.holdsOrder("web", fields{"identifiers": "www.example.com"})
+	d.unmount()
+	release()
+	for _, key := range []string{orders.Prefix + orderPath(order.ID(id)), debts.Prefix + "rfc2136/internal/damaged"} {
+		if err := d.storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte("{")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.restart()
+	d.obtain(fields{"identifiers": "api.example.com"})
+	eventually(t, "what can be read to be paid", func() bool { return len(d.values("api.example.com")) == 0 })
+	d.atRest()
+	d.has("www.example.com", 1, 2)
 }

@@ -121,10 +121,13 @@ func (b *backend) payDebt(ctx context.Context, s logical.Storage, path string) (
 	}
 	defer release()
 	d, err := debts.Get(ctx, s, path)
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return time.Time{}
-	}
-	if err != nil {
+	case errors.Is(err, store.ErrUnreadable):
+		b.Logger().Error("a TXT record is left in place; the note of it cannot be read", "debt", path, "error", err)
+		return time.Time{}
+	case err != nil:
 		return next
 	}
 	needed, err := stillNeeded(ctx, s, d)
@@ -140,14 +143,17 @@ func (b *backend) payDebt(ctx context.Context, s logical.Storage, path string) (
 	return b.removeRecord(ctx, s, d)
 }
 
-// stillNeeded tells whether an order that is not final uses the record.
+// stillNeeded tells whether an order that is not final uses the record. Of one
+// that cannot be read nobody knows.
 func stillNeeded(ctx context.Context, s logical.Storage, d *debt) (bool, error) {
 	for _, id := range d.Orders {
 		o, err := orders.Get(ctx, s, orderPath(id))
-		if errors.Is(err, store.ErrNotFound) {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
 			continue
-		}
-		if err != nil || !o.Final() {
+		case errors.Is(err, store.ErrUnreadable):
+			return true, nil
+		case err != nil || !o.Final():
 			return true, err
 		}
 	}
