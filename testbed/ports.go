@@ -3,8 +3,10 @@ package testbed
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 )
 
@@ -15,11 +17,12 @@ const (
 	lastPort  = 32000
 )
 
-// handedOut holds every port this program was given, because a server needs a moment to listen on it.
+// handedOut holds every port this program was given, because a server needs a moment to listen on it, with
+// what keeps other programs from being given it meanwhile.
 var handedOut = struct {
 	sync.Mutex
-	ports map[int]bool
-}{ports: map[int]bool{}}
+	ports map[int]io.Closer
+}{ports: map[int]io.Closer{}}
 
 // FreePort returns a port of 127.0.0.1 that nobody listens on, over TCP or UDP, and that this program was
 // not given before.
@@ -28,12 +31,24 @@ func FreePort() (int, error) {
 	defer handedOut.Unlock()
 	for range 1000 {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		if !handedOut.ports[port] && isFree(port) {
-			handedOut.ports[port] = true
+		if handedOut.ports[port] != nil || !isFree(port) {
+			continue
+		}
+		if mark, err := reserve(port); err == nil {
+			handedOut.ports[port] = mark
 			return port, nil
 		}
 	}
 	return 0, errors.New("no free port on 127.0.0.1 after 1000 attempts")
+}
+
+// reserve marks a port as this program's until the program ends. The mark is a socket with an abstract name,
+// which the kernel removes whatever becomes of us; only Linux has these, and elsewhere chance has to do.
+func reserve(port int) (io.Closer, error) {
+	if runtime.GOOS != "linux" {
+		return io.NopCloser(nil), nil
+	}
+	return net.Listen("unix", fmt.Sprintf("@pki-external-ca-port-%d", port))
 }
 
 // FreePorts returns n different ports as FreePort does.
