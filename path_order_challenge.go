@@ -73,11 +73,7 @@ challenge_auth (RFC 8737).`,
 }
 
 func (b *backend) readChallenge(ctx context.Context, req *request) (*logical.Response, error) {
-	o, err := b.orderOf(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	value, t, err := selected(o, req)
+	o, value, t, err := b.selected(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +105,19 @@ func allShown(o *order.Order) bool {
 	})
 }
 
-// selected reads which challenge a request means: the identifier as it was
-// requested, or any other spelling of the same name.
-func selected(o *order.Order, req *request) (value string, t acme.ChallengeType, err error) {
+// selected reads which challenge of which order a request means, for a caller who
+// may see the order.
+func (b *backend) selected(ctx context.Context, req *request) (o *order.Order, value string, t acme.ChallengeType, err error) {
+	if o, err = b.orderOf(ctx, req); err != nil {
+		return nil, "", "", err
+	}
+	value, t, err = challengeOf(o, req)
+	return o, value, t, err
+}
+
+// challengeOf reads which challenge of an order a request means: the identifier
+// as it was requested, or any other spelling of the same name.
+func challengeOf(o *order.Order, req *request) (value string, t acme.ChallengeType, err error) {
 	text := req.text("identifier")
 	if text == "" {
 		return "", "", badRequest("identifier is required: one of %s", strings.Join(o.Requested(), ", "))
@@ -143,11 +149,7 @@ challenge that fails spoils the whole order, so report only what the CA can see 
 }
 
 func (b *backend) fulfilledChallenge(ctx context.Context, req *request) (*logical.Response, error) {
-	o, err := b.orderOf(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	value, t, err := selected(o, req)
+	o, value, t, err := b.selected(ctx, req)
 	if err != nil {
 		return nil, err
 	}
