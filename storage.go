@@ -94,30 +94,6 @@ func markHour(ctx context.Context, s logical.Storage, id order.ID) error {
 	return err
 }
 
-// errRace says that a record was changed by somebody else since it was read.
-var errRace = errors.New("the order was changed meanwhile")
-
-// saveOrder stores a changed order unless somebody else has changed it since
-// it was read. Callers hold the order's lock.
-func saveOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
-	stored, err := orders.Get(ctx, s, orderPath(o.ID))
-	if err != nil {
-		return err
-	}
-	if stored.Rev != o.Rev {
-		return errRace
-	}
-	o.Rev++
-	if err := orders.Put(ctx, s, orderPath(o.ID), o); err != nil {
-		o.Rev--
-		return err
-	}
-	if o.Final() {
-		return active.Delete(ctx, s, activePath(o))
-	}
-	return nil
-}
-
 // hoursBack lists the names of the hours from now back to a moment, newest first.
 func hoursBack(now time.Time, since time.Time) []string {
 	var out []string

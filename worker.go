@@ -73,7 +73,7 @@ func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) e
 	lock := locksutil.LockForKey(b.orderLocks, string(o.ID))
 	lock.Lock()
 	defer lock.Unlock()
-	if err := saveOrder(ctx, s, o); err != nil {
+	if err := b.saveOrder(ctx, s, o); err != nil {
 		return err
 	}
 	if o.State != before {
@@ -101,7 +101,7 @@ func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.I
 	case err != nil:
 		return err
 	}
-	return saveOrder(ctx, s, o)
+	return b.saveOrder(ctx, s, o)
 }
 
 // claims knows which order has which place at a CA. It is rebuilt from the
