@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 type endpoints struct {
 	newNonce, newAccount, newOrder string
 	revokeCert, keyChange          string
+	renewalInfo                    string // without a slash at the end
 	about                          acme.Directory
 	until                          time.Time
 }
@@ -159,6 +161,7 @@ func (a *answer) endpoints(wire lego.Directory) (*endpoints, error) {
 		{"newOrder", wire.NewOrderURL, &d.newOrder, true},
 		{"revokeCert", wire.RevokeCertURL, &d.revokeCert, false},
 		{"keyChange", wire.KeyChangeURL, &d.keyChange, false},
+		{"renewalInfo", strings.TrimSuffix(wire.RenewalInfo, "/"), &d.renewalInfo, false},
 	} {
 		switch {
 		case e.ref == "" && e.required:

@@ -75,3 +75,26 @@ func FuzzChain(f *testing.F) {
 		}
 	})
 }
+
+func FuzzRenewalInfo(f *testing.F) {
+	for _, seed := range []string{
+		`{"suggestedWindow":{"start":"2026-09-01T12:00:00Z","end":"2026-09-02T12:00:00Z"},"explanationURL":"https://ca.example/why"}`,
+		`{"suggestedWindow":{"start":"9999-12-31T23:59:59-23:59","end":"0000-01-01T00:00:00Z"}}`,
+		`{"suggestedWindow":[]}`, `null`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		info, err := answerWith(body).renewalInfo()
+		if err != nil {
+			return
+		}
+		if _, err := info.Start.MarshalJSON(); err != nil {
+			t.Errorf("a start that cannot be stored: %v", err)
+		}
+		if _, err := info.End.MarshalJSON(); err != nil {
+			t.Errorf("an end that cannot be stored: %v", err)
+		}
+		wantHTTPS(t, info.ExplanationURL)
+	})
+}

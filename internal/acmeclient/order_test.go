@@ -80,7 +80,8 @@ func TestNewOrderMessage(t *testing.T) {
 		},
 	} {
 		ca, client := scripted(t)
-		if _, err := client.NewOrder(t.Context(), wish); err != nil {
+		// The fake CA knows no certificate that could be replaced.
+		if _, err := client.NewOrder(t.Context(), wish); err != nil && !acme.Gone(err) {
 			t.Fatal(err)
 		}
 		if got := string(ca.Requests(acmetest.NewOrder)[0].Payload); got != want {

@@ -17,7 +17,7 @@ import (
 // Resource is a kind of thing that a CA serves.
 type Resource string
 
-// The resources of RFC 8555 §7.1; [everything] lists them.
+// The resources of RFC 8555 §7.1 and one more; [everything] lists them.
 const (
 	Directory     Resource = "directory"
 	NewNonce      Resource = "new-nonce"
@@ -31,11 +31,12 @@ const (
 	Challenge     Resource = "challenge"
 	Certificate   Resource = "certificate"
 	RevokeCert    Resource = "revoke-cert"
+	RenewalInfo   Resource = "renewal-info" // RFC 9773
 )
 
 var everything = []Resource{
 	Directory, NewNonce, NewAccount, Account, KeyChange, NewOrder, Order,
-	Finalize, Authorization, Challenge, Certificate, RevokeCert,
+	Finalize, Authorization, Challenge, Certificate, RevokeCert, RenewalInfo,
 }
 
 // Handler answers one request. The nonce of the request has been accepted and

@@ -38,6 +38,7 @@ type fakeOrder struct {
 	identifiers    []acme.Identifier
 	authorizations []*fakeAuthorization
 	chain          []byte // PEM, once finalized
+	replaces       string // the certificate that it was ordered in place of (RFC 9773 §5)
 }
 
 type fakeAuthorization struct {

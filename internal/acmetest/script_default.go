@@ -25,6 +25,8 @@ func (s *ScriptServer) act(h http.Header, r *Request) Handler {
 		return func(http.ResponseWriter, *Request) {} // the nonce is among the headers
 	case NewAccount:
 		return s.ca.newAccount(h, r)
+	case RenewalInfo:
+		return s.ca.renewalInfo(h, r)
 	}
 	account := s.ca.accounts[r.KID]
 	if account == nil {
@@ -95,11 +97,12 @@ func (s *ScriptServer) actOnOrder(o *fakeOrder, r *Request) Handler {
 
 func (ca *fakeCA) directory() map[string]any {
 	return map[string]any{
-		"newNonce":   ca.url(string(NewNonce)),
-		"newAccount": ca.url(string(NewAccount)),
-		"newOrder":   ca.url(string(NewOrder)),
-		"revokeCert": ca.url(string(RevokeCert)),
-		"keyChange":  ca.url(string(KeyChange)),
-		"meta":       map[string]any{"termsOfService": ca.url("terms"), "caaIdentities": []string{"ca.example"}},
+		"newNonce":    ca.url(string(NewNonce)),
+		"newAccount":  ca.url(string(NewAccount)),
+		"newOrder":    ca.url(string(NewOrder)),
+		"revokeCert":  ca.url(string(RevokeCert)),
+		"keyChange":   ca.url(string(KeyChange)),
+		"renewalInfo": ca.url(string(RenewalInfo)),
+		"meta":        map[string]any{"termsOfService": ca.url("terms"), "caaIdentities": []string{"ca.example"}},
 	}
 }

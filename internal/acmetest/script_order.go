@@ -13,12 +13,17 @@ import (
 func (ca *fakeCA) newOrder(h http.Header, account *fakeAccount, r *Request) Handler {
 	var wish struct {
 		Identifiers []acme.Identifier `json:"identifiers"`
+		Replaces    string            `json:"replaces"`
 	}
 	if err := r.Decode(&wish); err != nil {
 		return Problem(http.StatusBadRequest, acme.Malformed, err.Error())
 	}
+	if refusal := ca.refuseReplacement(account.url, wish.Replaces); refusal != nil {
+		return refusal
+	}
 	slices.SortFunc(wish.Identifiers, func(a, b acme.Identifier) int { return strings.Compare(a.Value, b.Value) })
 	o := ca.addOrder(account.url, slices.Compact(wish.Identifiers))
+	o.replaces = wish.Replaces
 	h.Set("Location", ca.orderURL(o))
 	return JSON(http.StatusCreated, ca.orderDocument(o))
 }
