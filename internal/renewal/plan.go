@@ -1,0 +1,92 @@
+package renewal
+
+import "time"
+
+// Plan is what has to be remembered about the renewal of one certificate.
+type Plan struct {
+	Life
+	Advice Advice `json:"advice,omitzero"`
+	// Spread is a number in [0,1) by which renewals of certificates that were
+	// issued together are drawn apart.
+	Spread float64 `json:"spread,omitempty"`
+	// Failures counts the renewals that failed since the last that did not.
+	Failures int `json:"failures,omitempty"`
+	// Retry is when the next may be tried after a failure.
+	Retry time.Time `json:"retry,omitzero"`
+	// LastError says why the latest failed.
+	LastError string `json:"last_error,omitempty"`
+	// Fetched is when somebody wanted the certificate last, more or less: it is
+	// noted a few times in a certificate's life only.
+	Fetched time.Time `json:"fetched,omitzero"`
+}
+
+// New makes the plan of a certificate that has just been issued. random is in
+// [0,1). When the one before was fetched last is carried on.
+func New(l Life, fetched time.Time, random float64) Plan {
+	return Plan{Life: l, Spread: random, Fetched: fetched}
+}
+
+// share is by how much of a certificate's life renewals are drawn apart.
+const share = 50
+
+// At is when the certificate is to be renewed, whatever has failed: when the CA
+// suggests, and when the operator wants, if that is earlier; without either when
+// two thirds of its life are over, and a little more, which differs from
+// certificate to certificate.
+func (p *Plan) At(policy Policy) time.Time {
+	at, said := policy.wants(p.Life)
+	switch {
+	case !p.Advice.Chosen.IsZero() && said:
+		at = earlier(at, p.Advice.Chosen)
+	case !p.Advice.Chosen.IsZero():
+		at = p.Advice.Chosen
+	default:
+		at = at.Add(time.Duration(p.Spread * float64(p.Length()/share)))
+	}
+	return earlier(at, p.latest())
+}
+
+// Next is when the next renewal is to be tried: as [Plan.At], but not before
+// the pause after a failure is over.
+func (p *Plan) Next(policy Policy) time.Time { return later(p.At(policy), p.Retry) }
+
+// Overdue tells whether a certificate should have been renewed by now and was
+// not: a failure was in the way, or nobody who could fulfil its challenges.
+func (p *Plan) Overdue(policy Policy, now time.Time) bool {
+	return now.Sub(p.At(policy)) > p.Length()/share
+}
+
+// Failed notes that a renewal has failed. jitter is in [0,1).
+func (p *Plan) Failed(why string, now time.Time, jitter float64) {
+	p.Failures++
+	p.LastError = why
+	p.Retry = now.Add(Backoff(p.Failures, p.Left(now), jitter))
+}
+
+// Catchup is how long a renewal whose time passed while nobody was at work is
+// put off, so that an outage is not followed by a storm: by up to an hour, and
+// by less if the certificate ends soon. random is in [0,1).
+func (p *Plan) Catchup(policy Policy, now time.Time, random float64) time.Duration {
+	const most, patience = time.Hour, 5 * time.Minute
+	if late := now.Sub(p.Next(policy)); late < patience {
+		return 0
+	}
+	return time.Duration(random * float64(min(most, max(p.Left(now), 0)/10)))
+}
+
+// Backoff is how long to wait after the n-th failure in a row (from 1): a
+// minute, ten, a hundred, then a day, as Let's Encrypt advises. It is shorter as
+// the end comes nearer, an eighth of what is left, and an hour when the
+// certificate has expired; never under a minute. Up to a fifth is added by
+// jitter in [0,1), so that what failed together is not tried together again.
+func Backoff(n int, left time.Duration, jitter float64) time.Duration {
+	steps := []time.Duration{time.Minute, 10 * time.Minute, 100 * time.Minute, 24 * time.Hour}
+	d := steps[min(max(n, 1), len(steps))-1]
+	if left > 0 {
+		d = min(d, left/8)
+	} else {
+		d = min(d, time.Hour)
+	}
+	d = max(d, time.Minute)
+	return d + time.Duration(jitter*float64(d)/5)
+}
