@@ -42,6 +42,9 @@ type backend struct {
 	// orderLocks guard the read and write of one order's record, never a
 	// request to a CA.
 	orderLocks []*locksutil.LockEntry
+	// standingLocks guard the read and write of the records in current, and with
+	// them the rule that no wish has two orders under way.
+	standingLocks []*locksutil.LockEntry
 	// rolesLock guards the rules that a role's account exists, and that an
 	// order's role did when the order was stored.
 	rolesLock sync.RWMutex
@@ -72,6 +75,8 @@ func newBackend(now func() time.Time) *backend {
 		authorities:  newAuthorities(now),
 		claims:       newClaims(),
 		orderLocks:   locksutil.CreateLocks(),
+
+		standingLocks: locksutil.CreateLocks(),
 	}
 	b.Backend = &framework.Backend{
 		BackendType:    logical.TypeLogical,

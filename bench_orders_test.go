@@ -122,8 +122,17 @@ func recordsOf(id order.ID, n int) []string {
 	return []string{
 		orders.Prefix + orderPath(id), orderHours.Prefix + id.Hour(),
 		orderKeys.Prefix + orderPath(id), certificates.Prefix + orderPath(id),
-		serials.Prefix + serialPath(fmt.Sprintf("%016x", n)), current.Prefix + currentPath("web", []string{name}),
+		serials.Prefix + serialPath(fmt.Sprintf("%016x", n)), current.Prefix + standingOf(name),
 	}
+}
+
+// standingOf is the path of the standing for a name.
+func standingOf(name string) string {
+	path, err := currentPath(&order.Order{Role: "web", Identifiers: []order.Identifier{{Identifier: acme.Identifier{Value: name}}}})
+	if err != nil {
+		panic(err)
+	}
+	return path
 }
 
 func prefixOf(key string) string {
@@ -150,8 +159,8 @@ func storeCompleted(b *testing.B, s logical.Storage) *order.Order {
 		}),
 		createOrder(b.Context(), s, o),
 		active.Delete(b.Context(), s, activePath(o)),
-		safe{s}.KeepKey(b.Context(), id, key),
-		safe{s}.KeepCertificate(b.Context(), o, c),
+		safe{newBackend(time.Now), s}.KeepKey(b.Context(), id, key),
+		safe{newBackend(time.Now), s}.KeepCertificate(b.Context(), o, c),
 	)
 	if err != nil {
 		b.Fatal(err)

@@ -180,7 +180,7 @@ func TestOneOrderForTwo(t *testing.T) {
 	})
 	first := m.order(fields{"identifiers": "www.example.com"})
 	m.awaitStatus("web", first, "awaiting-challenge-fulfillment")
-	second := m.order(fields{"identifiers": "www.example.com"})
+	second := m.order(fields{"identifiers": "www.example.com", "force_new": true})
 	eventually(t, "the second order to meet the first", func() bool {
 		return strings.Contains(m.read("role/web/order/"+second+"/status", nil)["last_error"].(string), first)
 	})
@@ -210,7 +210,7 @@ func TestOneOrderForTwoAfterARestart(t *testing.T) {
 	m.awaitStatus("web", first, "awaiting-challenge-fulfillment")
 	m.unmount()
 	m = mountOn(t, m.storage)
-	second := m.order(fields{"identifiers": "www.example.com"})
+	second := m.order(fields{"identifiers": "www.example.com", "force_new": true})
 	eventually(t, "the second order to meet the first", func() bool {
 		return strings.Contains(m.read("role/web/order/"+second+"/status", nil)["last_error"].(string), first)
 	})
@@ -225,7 +225,7 @@ func TestManyOrdersAtOnce(t *testing.T) {
 	ca.On(acmetest.NewOrder, acmetest.HTML(http.StatusServiceUnavailable, "maintenance"))
 	ids := make([]string, 20)
 	for i := range ids {
-		ids[i] = m.order(fields{"identifiers": fmt.Sprintf("n%d.example.com", i%10)})
+		ids[i] = m.order(fields{"identifiers": fmt.Sprintf("n%d.example.com", i%10), "force_new": true})
 	}
 	eventually(t, "the CA to be asked", func() bool { return ca.Count(acmetest.NewOrder) >= len(ids) })
 	ca.On(acmetest.NewOrder, nil)

@@ -86,9 +86,9 @@ func (b *backend) policyOf(r *role) (*compiledPolicy, error) {
 	return p, nil
 }
 
-// mayOrder checks names against a role for the caller of a request. The error
-// is a *domainmatch.Rejection when names are refused.
-func (b *backend) mayOrder(req *request, r *role, names []domainmatch.Name) error {
+// mayOrder checks names against a role for an entity. The error is a
+// *domainmatch.Rejection when names are refused.
+func (b *backend) mayOrder(entity string, r *role, names []domainmatch.Name) error {
 	compiled, err := b.policyOf(r)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (b *backend) mayOrder(req *request, r *role, names []domainmatch.Name) erro
 	if refused == nil || !compiled.templated {
 		return refused
 	}
-	who, err := b.identify(req.EntityID)
+	who, err := b.identify(entity)
 	if err != nil {
 		return err
 	}
@@ -114,10 +114,10 @@ func (b *backend) owned(r *role, names []domainmatch.Name) (bool, error) {
 	return compiled.policy.Check(names) != nil, nil
 }
 
-// mayRead checks that the caller could order an order's names now, if they
+// mayRead checks that an entity could order an order's names now, if they
 // belong to somebody, or the role would have them belong to somebody now.
-func (b *backend) mayRead(ctx context.Context, req *request, o *order.Order) error {
-	r, err := roles.Get(ctx, req.Storage, o.Role)
+func (b *backend) mayRead(ctx context.Context, s logical.Storage, entity string, o *order.Order) error {
+	r, err := roles.Get(ctx, s, o.Role)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (b *backend) mayRead(ctx context.Context, req *request, o *order.Order) err
 		}
 		names = append(names, name)
 	}
-	return notYours(r.Name, b.mayOrder(req, r, names))
+	return notYours(r.Name, b.mayOrder(entity, r, names))
 }
 
 // notYours makes a rejection the answer to somebody who may not see an order.

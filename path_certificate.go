@@ -2,11 +2,8 @@ package pkiexternalca
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +16,6 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/secret"
-	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
 // format is how a certificate is written in an answer.
@@ -199,14 +195,6 @@ func deliver(ctx context.Context, s logical.Storage, o *order.Order, f format) (
 	return d, nil
 }
 
-// currentPath is where the reference to the last certificate for a role and a
-// set of identifiers lies, whatever their order.
-func currentPath(role string, values []string) string {
-	sorted := slices.Sorted(slices.Values(values))
-	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
-	return role + "/" + hex.EncodeToString(sum[:])
-}
-
 func (b *backend) pathCached() *framework.Path {
 	return b.path(endpoint{
 		pattern: "role/" + framework.GenericNameRegex("name") + "/cached", suffix: "role-cached",
@@ -266,18 +254,22 @@ func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order,
 	if err != nil {
 		return nil, badRequest("identifiers: %w", err)
 	}
-	if err := notYours(r.Name, b.mayOrder(req, r, names)); err != nil {
+	if err := notYours(r.Name, b.mayOrder(req.EntityID, r, names)); err != nil {
 		return nil, err
 	}
-	wanted := order.Order{Identifiers: ids}
-	ref, err := current.Get(ctx, req.Storage, currentPath(r.Name, wanted.Values()))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, notFound("no certificate was issued by role %q for exactly these identifiers: %s", r.Name, strings.Join(wanted.Values(), ", "))
-	}
+	wanted := order.Order{Role: r.Name, Identifiers: ids}
+	path, err := currentPath(&wanted)
 	if err != nil {
 		return nil, err
 	}
-	o, err := orders.Get(ctx, req.Storage, orderPath(ref.Order))
+	at, err := readStanding(ctx, req.Storage, path)
+	if err != nil {
+		return nil, err
+	}
+	if at.Order == "" {
+		return nil, notFound("no certificate was issued by role %q for exactly these identifiers: %s", r.Name, strings.Join(wanted.Values(), ", "))
+	}
+	o, err := orders.Get(ctx, req.Storage, orderPath(at.Order))
 	if err != nil {
 		return nil, err
 	}

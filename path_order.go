@@ -76,15 +76,15 @@ func (b *backend) pathNewOrder() *framework.Path {
 		pattern: "role/" + framework.GenericNameRegex("name") + "/new-order", suffix: "role-new-order",
 		synopsis: "Create a new ACME order for a role",
 		help: `Orders a certificate for identifiers, for which Vault makes the key, or for a CSR, whose key stays
-with the caller. The answer comes at once; order/<order_id>/status tells how the order goes on.`,
-		fields: map[string]*framework.FieldSchema{
-			"name":        nameField("Name of the role"),
-			"identifiers": {Type: framework.TypeCommaStringSlice, Description: "List of identifiers for the new order"},
-			"csr":         {Type: framework.TypeString, Description: "CSR containing identifiers for the new order"},
-		},
+with the caller. The answer comes at once; order/<order_id>/status tells how the order goes on. While an order
+for the same is under way the answer is that order; force_new=true makes another.`,
+		fields: wishFields(map[string]*framework.FieldSchema{
+			"force_new": {Type: framework.TypeBool, Description: "Make an order even if one for the same is under way"},
+		}),
 		operations: map[logical.Operation]operation{
 			logical.UpdateOperation: {summary: "Order a certificate.", do: b.newOrder, answers: map[string]*framework.FieldSchema{
 				"order_id": {Type: framework.TypeString, Description: "The ID of the newly created order"},
+				"reused":   {Type: framework.TypeBool, Description: "Whether the order was under way already"},
 			}},
 		},
 	})
@@ -92,31 +92,19 @@ with the caller. The answer comes at once; order/<order_id>/status tells how the
 
 // newOrder checks, stores and answers; the engine does the rest.
 func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response, error) {
-	r, err := roles.Get(ctx, req.Storage, req.text("name"))
+	w, err := wishOf(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	id, err := order.NewID()
+	draft, names, err := b.draft(ctx, req.Storage, w)
 	if err != nil {
 		return nil, err
 	}
-	o := order.New(id, r.Name, r.Account, b.now())
-	o.Entity, o.Allowed, o.KeyKind, o.Population = req.EntityID, r.ChallengeTypes, r.KeyKind, r.Population
-	o.DNSProvider = r.dnsProvider()
-	names, err := b.fillOrder(ctx, req, o)
+	o, joined, err := b.join(ctx, req.Storage, draft, req.flag("force_new"))
 	if err != nil {
 		return nil, err
 	}
-	if err := b.permit(req, r, names); err != nil {
-		return nil, err
-	}
-	if o.Owned, err = b.owned(r, names); err != nil {
-		return nil, err
-	}
-	if err := b.placeOrder(ctx, req.Storage, o); err != nil {
-		return nil, err
-	}
-	resp := &logical.Response{Data: map[string]any{"order_id": string(o.ID)}}
+	resp := &logical.Response{Data: map[string]any{"order_id": string(o.ID), "reused": joined}}
 	for _, overlap := range domainmatch.Redundant(names) {
 		resp.AddWarning(fmt.Sprintf("%s is covered by %s already; public CAs refuse an order with both", overlap.Name, overlap.Wildcard))
 	}
@@ -136,33 +124,29 @@ func (b *backend) placeOrder(ctx context.Context, s logical.Storage, o *order.Or
 		return err
 	}
 	defer release()
-	if err := createOrder(ctx, s, o); err != nil {
-		return err
-	}
-	b.wake(o.ID)
-	return nil
+	defer b.wake(o.ID) // even after a failure: a storage that fails may have written
+	return createOrder(ctx, s, o)
 }
 
-// fillOrder takes the identifiers from the request: as a list or in a CSR.
-func (b *backend) fillOrder(ctx context.Context, req *request, o *order.Order) ([]domainmatch.Name, error) {
-	requested, csr := req.list("identifiers"), req.text("csr")
+// fillOrder takes the identifiers from a wish: from its list or its CSR.
+func (b *backend) fillOrder(ctx context.Context, s logical.Storage, w wish, o *order.Order) ([]domainmatch.Name, error) {
 	switch {
-	case len(requested) > 0 && csr != "":
+	case len(w.identifiers) > 0 && w.csr != "":
 		return nil, badRequest("identifiers and csr were both sent; send one: identifiers to have Vault make the key, csr to keep it")
-	case len(requested) == 0 && csr == "":
+	case len(w.identifiers) == 0 && w.csr == "":
 		return nil, badRequest("identifiers or csr is required: names for which Vault makes the key, or a PEM certificate request")
-	case csr != "":
-		return b.fillFromCSR(ctx, req, o, csr)
+	case w.csr != "":
+		return fillFromCSR(ctx, s, o, w.csr)
 	}
-	return setIdentifiers(o, "identifiers", requested)
+	return setIdentifiers(o, "identifiers", w.identifiers)
 }
 
-func (b *backend) fillFromCSR(ctx context.Context, req *request, o *order.Order, text string) ([]domainmatch.Name, error) {
+func fillFromCSR(ctx context.Context, s logical.Storage, o *order.Order, text string) ([]domainmatch.Name, error) {
 	csr, err := order.ParseCSR(text)
 	if err != nil {
 		return nil, badRequest("csr %w", err)
 	}
-	acct, err := accounts.Get(ctx, req.Storage, o.Account)
+	acct, err := accounts.Get(ctx, s, o.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +170,9 @@ func setIdentifiers(o *order.Order, from string, requested []string) ([]domainma
 	return names, nil
 }
 
-// permit refuses names that the role does not allow to the caller.
-func (b *backend) permit(req *request, r *role, names []domainmatch.Name) error {
-	err := b.mayOrder(req, r, names)
+// permit refuses names that the role does not allow to an entity.
+func (b *backend) permit(entity string, r *role, names []domainmatch.Name) error {
+	err := b.mayOrder(entity, r, names)
 	if rejection, ok := errors.AsType[*domainmatch.Rejection](err); ok {
 		return badRequest("role %q does not allow the order: %w", r.Name, rejection)
 	}
@@ -265,7 +249,7 @@ func (b *backend) orderOf(ctx context.Context, req *request) (*order.Order, erro
 	if name := req.text("name"); o.Role != name {
 		return nil, notFound("role %q has no order %q", name, o.ID)
 	}
-	return o, b.mayRead(ctx, req, o)
+	return o, b.mayRead(ctx, req.Storage, req.EntityID, o)
 }
 
 func orderByID(ctx context.Context, s logical.Storage, text string) (*order.Order, error) {

@@ -141,7 +141,7 @@ func TestSameNamesAreOne(t *testing.T) {
 	} {
 		t.Run(row.reason, func(t *testing.T) {
 			m, before := m.in(t), ca.Count(acmetest.NewOrder)
-			id := m.order(fields{"identifiers": row.sent})
+			id := m.order(fields{"identifiers": row.sent, "force_new": true})
 			status := m.awaitStatus("web", id, "awaiting-challenge-fulfillment")
 			if got := status["identifiers"].([]string); !slices.Equal(got, row.shown) {
 				t.Errorf("identifiers are %q, want %q", got, row.shown)
@@ -179,8 +179,8 @@ func TestRedundantNamesAreToldOf(t *testing.T) {
 		t.Errorf("the warnings are %q", resp.Warnings)
 	}
 	id, err := uuid.Parse(resp.Data["order_id"].(string))
-	if err != nil || id.Version() != 7 || len(resp.Data) != 1 {
-		t.Errorf("the answer is %v, want an order_id that is a UUIDv7", resp.Data)
+	if err != nil || id.Version() != 7 || resp.Data["reused"] != false || len(resp.Data) != 2 {
+		t.Errorf("the answer is %v, want an order_id that is a UUIDv7, not reused", resp.Data)
 	}
 }
 

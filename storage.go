@@ -38,8 +38,8 @@ var (
 	// debts are TXT records that are to be removed again.
 	debts = store.Collection[debt]{Kind: "TXT record to remove", Prefix: "dns-debt/", Version: 1}
 	// current leads from a role and a set of identifiers to the order whose
-	// certificate was issued last.
-	current = store.Collection[reference]{Kind: "cached certificate", Prefix: "current/", Version: 1}
+	// certificate was issued last, and to the one that is under way.
+	current = store.Collection[standing]{Kind: "cached certificate", Prefix: "current/", Version: 1}
 )
 
 // sealWrapped are the prefixes whose values hold secrets.

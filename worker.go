@@ -65,7 +65,7 @@ func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) e
 	before := o.State
 	env := order.Env{
 		Now: b.now, Jitter: b.jitter,
-		CA: b.authorityOf(ctx, s, o.Account), Safe: safe{s}, DNS: prover{b, s}, Claim: b.claims.claim,
+		CA: b.authorityOf(ctx, s, o.Account), Safe: safe{b, s}, DNS: prover{b, s}, Claim: b.claims.claim,
 	}
 	if !order.Advance(ctx, env, o) {
 		return nil
@@ -138,7 +138,10 @@ func (c *claims) release(id order.ID) {
 }
 
 // safe keeps keys and certificates of orders in storage.
-type safe struct{ logical.Storage }
+type safe struct {
+	b *backend
+	logical.Storage
+}
 
 // Key implements order.Safe.
 func (s safe) Key(ctx context.Context, id order.ID) (crypto.Signer, error) {
@@ -170,10 +173,7 @@ func (s safe) KeepCertificate(ctx context.Context, o *order.Order, c *order.Cert
 	if err := serials.Put(ctx, s, serialPath(c.Serial), &reference{Order: o.ID}); err != nil {
 		return err
 	}
-	if o.RequestCSR != "" {
-		return nil
-	}
-	return current.Put(ctx, s, currentPath(o.Role, o.Values()), &reference{Order: o.ID})
+	return s.b.hasCertificate(ctx, s.Storage, o)
 }
 
 // authorityOf gives an order's account at its CA. When there is none to be had
