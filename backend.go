@@ -36,6 +36,8 @@ type backend struct {
 	// storagePause is how long work rests when storage fails.
 	storagePause time.Duration
 
+	// records remembers what was read from storage and written to it.
+	records     *store.Cache
 	lifecycle   lifecycle
 	authorities *authorities
 	claims      claims
@@ -72,6 +74,7 @@ func newBackend(now func() time.Time) *backend {
 		now:          now,
 		jitter:       rand.Float64,
 		storagePause: 5 * time.Second,
+		records:      store.NewCache(mostRemembered, remembered...),
 		authorities:  newAuthorities(now),
 		claims:       newClaims(),
 		orderLocks:   locksutil.CreateLocks(),
@@ -106,6 +109,7 @@ func (b *backend) paths() []*framework.Path {
 
 // invalidate drops what is remembered of a record that another node changed.
 func (b *backend) invalidate(_ context.Context, key string) {
+	b.records.Invalidate(key)
 	if name, ok := strings.CutPrefix(key, accounts.Prefix); ok {
 		b.authorities.drop(name)
 	}

@@ -14,8 +14,12 @@ import (
 // the framework's own: the OpenAPI description, which would reach clients
 // without its bodies, and the refusal of a value of a wrong type, which would
 // repeat the value.
+//
+// Whatever is asked of the storage of a request goes through the cache.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
-	resp, err := b.Backend.HandleRequest(ctx, req)
+	inner := *req
+	inner.Storage = b.records.Over(req.Storage)
+	resp, err := b.Backend.HandleRequest(ctx, &inner)
 	switch {
 	case err != nil || resp == nil:
 		return resp, err
@@ -35,7 +39,7 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 		return true, false, nil // the handler says why it cannot be
 	}
 	bare := *req
-	bare.Data = nil
+	bare.Data, bare.Storage = nil, b.records.Over(req.Storage)
 	return b.Backend.HandleExistenceCheck(ctx, &bare)
 }
 

@@ -34,7 +34,7 @@ type lifecycle struct {
 // initialize starts the work. Vault waits for it while it unseals, so it does
 // nothing itself.
 func (b *backend) initialize(_ context.Context, req *logical.InitializationRequest) error {
-	b.start(req.Storage)
+	b.start(b.records.Over(req.Storage))
 	return nil
 }
 
@@ -74,6 +74,10 @@ func (b *backend) start(s logical.Storage) {
 	l.collector = engine.New(collectors, b.now, func(ctx context.Context, key string) time.Time {
 		return b.payDebt(ctx, s, key)
 	})
+	// Only the node that works is sure to hear of every change.
+	if !b.System().CachingDisabled() {
+		b.records.Open()
+	}
 	go b.supervise(ctx, s, engines{l.engine, l.collector}, before, l.stopped)
 }
 
@@ -170,6 +174,7 @@ func (b *backend) stop(forGood bool) {
 	}
 	l.cancel()
 	l.engine, l.collector = nil, nil
+	b.records.Close()
 	if !forGood {
 		return
 	}

@@ -228,7 +228,7 @@ func TestPanicsStayInside(t *testing.T) {
 	m.awaitStatus("web", id, "awaiting-challenge-fulfillment")
 	broken := *m
 	broken.storage = panicky{m.storage}
-	broken.refused(http.StatusInternalServerError, logical.ReadOperation, "role/web", nil, "server's log")
+	broken.refused(http.StatusInternalServerError, logical.ReadOperation, "role/other", nil, "server's log") // not remembered
 	if next := m.b.work(t.Context(), panicky{m.storage}, "x"); !next.After(m.now()) {
 		t.Errorf("after a panic work goes on at %s", next)
 	}

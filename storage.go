@@ -23,10 +23,10 @@ var (
 	accounts = store.Collection[account.Account]{Kind: "ACME account", Prefix: "acme-account/", Version: 1}
 	// registrations are accounts whose registration the CA has not confirmed.
 	registrations = store.Collection[account.Account]{Kind: "registration", Prefix: "acme-registration/", Version: 1}
-	roles         = store.Collection[role]{Kind: "role", Prefix: "role/", Version: 1}
+	roles         = store.Collection[role]{Kind: "role", Prefix: "role/", Version: 1, Shared: true}
 	orders        = store.Collection[order.Order]{Kind: "order", Prefix: "order/", Version: 1}
 	orderKeys     = store.Collection[storedKey]{Kind: "private key of order", Prefix: "order-key/", Version: 1}
-	certificates  = store.Collection[order.Certificate]{Kind: "certificate of order", Prefix: "certificate/", Version: 1}
+	certificates  = store.Collection[order.Certificate]{Kind: "certificate of order", Prefix: "certificate/", Version: 1, Shared: true}
 	// orderHours names each hour that has orders.
 	orderHours = store.Collection[struct{}]{Kind: "hour of orders", Prefix: "order-hour/", Version: 1}
 	// active names each order that is not final, below its role.
@@ -41,6 +41,16 @@ var (
 	// certificate was issued last, and to the one that is under way.
 	current = store.Collection[standing]{Kind: "cached certificate", Prefix: "current/", Version: 1}
 )
+
+// remembered are the prefixes whose records are kept in memory, too: what is
+// read again and again. None of them holds secrets: a private key that was
+// delivered is not to stay in the memory of the process.
+var remembered = []string{
+	roles.Prefix, orders.Prefix, certificates.Prefix, orderHours.Prefix, configs.Prefix, current.Prefix,
+}
+
+// mostRemembered is how many bytes of records are kept in memory, about.
+const mostRemembered = 32 << 20
 
 // sealWrapped are the prefixes whose values hold secrets.
 var sealWrapped = []string{accounts.Prefix, registrations.Prefix, orderKeys.Prefix, dnsprovider.Prefix}

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -45,6 +46,9 @@ type Collection[T any] struct {
 	Version int
 	// Upgrades holds, for each older version, the step to the next.
 	Upgrades map[int]Upgrade
+	// Shared tells that nobody ever changes a record that was read, so that all
+	// readers may be given one copy of it ([Cache]).
+	Shared bool
 }
 
 // envelope is a record as it lies in storage.
@@ -55,18 +59,36 @@ type envelope struct {
 
 // Get reads a record; the error wraps [ErrNotFound] when there is none.
 func (c Collection[T]) Get(ctx context.Context, s logical.Storage, name string) (*T, error) {
-	entry, err := s.Get(ctx, c.Prefix+name)
+	entry, shared, err := c.raw(ctx, s, c.Prefix+name)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s %q: %w", c.Kind, name, err)
 	}
 	if entry == nil {
 		return nil, fmt.Errorf("%s %q: %w", c.Kind, name, ErrNotFound)
 	}
+	if rec, decoded := shared.Load().(*T); decoded {
+		return rec, nil
+	}
 	rec, err := c.decode(entry.Value)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s %q: %w: %w", c.Kind, name, ErrUnreadable, err)
 	}
+	shared.Store(rec)
 	return rec, nil
+}
+
+// raw reads a record as it lies in storage, and where its decoded copy is shared:
+// nowhere, unless the collection and the storage both allow it.
+func (c Collection[T]) raw(ctx context.Context, s logical.Storage, key string) (*logical.StorageEntry, *atomic.Value, error) {
+	if cache, ok := s.(*cached); ok && c.Shared && cache.covers(key) {
+		r, err := cache.get(ctx, key)
+		if r == nil {
+			return nil, nil, err
+		}
+		return r.entry, &r.decoded, nil
+	}
+	entry, err := s.Get(ctx, key)
+	return entry, &atomic.Value{}, err
 }
 
 func (c Collection[T]) decode(raw []byte) (*T, error) {

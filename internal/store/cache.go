@@ -1,0 +1,252 @@
+package store
+
+import (
+	"container/list"
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Cache remembers records as they lie in storage: what was read, and what was
+// written. It is for the one process that writes them; whatever else changes a
+// record has to say so ([Cache.Invalidate]).
+//
+// A cache begins closed: everything goes to storage until [Cache.Open]. It
+// remembers no absence, which anybody could make it fill up with, and no list.
+//
+// Nothing that it gives is ever older than the last write that has succeeded: a
+// write forgets the record before it begins, a record is not taken up while it is
+// being written, and a read takes up nothing if the record was written since the
+// read began.
+type Cache struct {
+	prefixes []string
+	most     int
+
+	mu      sync.Mutex
+	open    bool
+	size    int
+	entries map[string]*list.Element // of *remembered
+	recent  *list.List               // the one used last comes first
+	busy    map[string]*traffic
+}
+
+// remembered is one record, which never changes: another takes its place.
+type remembered struct {
+	key   string
+	entry *logical.StorageEntry
+	// decoded is what a [Collection] has made of it, if readers share that.
+	decoded atomic.Value
+}
+
+// overhead is what a record takes besides its key and value, in bytes, about.
+const overhead = 256
+
+// size reckons with a decoded copy beside the value.
+func (r *remembered) size() int { return len(r.key) + 2*len(r.entry.Value) + overhead }
+
+// traffic is what is under way for one key.
+type traffic struct {
+	calls, writers int
+	// changes counts what may have changed the record.
+	changes int
+}
+
+// NewCache makes a closed cache for the records below the prefixes. It takes at
+// most about so many bytes.
+func NewCache(most int, prefixes ...string) *Cache {
+	return &Cache{
+		prefixes: prefixes, most: most,
+		entries: map[string]*list.Element{}, recent: list.New(), busy: map[string]*traffic{},
+	}
+}
+
+// Over puts the cache before a storage. All storages that it is put before must
+// lead to the same records.
+func (c *Cache) Over(s logical.Storage) logical.Storage {
+	if s == nil {
+		return nil
+	}
+	return &cached{c, s}
+}
+
+// Open lets the cache remember from now on.
+func (c *Cache) Open() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = true
+}
+
+// Close forgets everything, and lets nothing be remembered until it is opened.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open, c.size = false, 0
+	clear(c.entries)
+	c.recent.Init()
+	for _, t := range c.busy {
+		t.changes++
+	}
+}
+
+// Invalidate forgets a record that was changed by somebody else.
+func (c *Cache) Invalidate(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(key)
+	if t := c.busy[key]; t != nil {
+		t.changes++
+	}
+}
+
+// covers tells whether records with such a key are remembered.
+func (c *Cache) covers(key string) bool {
+	for _, prefix := range c.prefixes {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// find gives what is remembered; without that, it says that a read begins.
+func (c *Cache) find(key string) (*remembered, *traffic, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at := c.entries[key]; at != nil {
+		c.recent.MoveToFront(at)
+		return at.Value.(*remembered), nil, 0
+	}
+	t := c.enter(key)
+	return nil, t, t.changes
+}
+
+// endRead takes up what was read, unless it may have been changed meanwhile.
+func (c *Cache) endRead(key string, t *traffic, changes int, r *remembered) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r != nil && t.writers == 0 && t.changes == changes {
+		c.remember(r)
+	}
+	c.leave(key, t)
+}
+
+// beginWrite forgets a record that is about to be written.
+func (c *Cache) beginWrite(key string) (*traffic, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(key)
+	t := c.enter(key)
+	t.writers++
+	t.changes++
+	return t, t.changes
+}
+
+// endWrite takes up what was written; nil if nothing was, or nobody knows. Of
+// two writers at once nobody knows who was last.
+func (c *Cache) endWrite(key string, t *traffic, changes int, r *remembered) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r != nil && t.writers == 1 && t.changes == changes {
+		c.remember(r)
+	}
+	t.writers--
+	t.changes++
+	c.leave(key, t)
+}
+
+// enter needs the lock, as all that follow.
+func (c *Cache) enter(key string) *traffic {
+	t := c.busy[key]
+	if t == nil {
+		t = &traffic{}
+		c.busy[key] = t
+	}
+	t.calls++
+	return t
+}
+
+func (c *Cache) leave(key string, t *traffic) {
+	if t.calls--; t.calls == 0 {
+		delete(c.busy, key)
+	}
+}
+
+func (c *Cache) remember(r *remembered) {
+	if !c.open || r.size() > c.most {
+		return
+	}
+	c.forget(r.key)
+	c.entries[r.key] = c.recent.PushFront(r)
+	for c.size += r.size(); c.size > c.most; {
+		c.forget(c.recent.Back().Value.(*remembered).key)
+	}
+}
+
+func (c *Cache) forget(key string) {
+	if at := c.entries[key]; at != nil {
+		c.size -= at.Value.(*remembered).size()
+		c.recent.Remove(at)
+		delete(c.entries, key)
+	}
+}
+
+// cached is a storage with a cache before it. The values that it gives are
+// shared: nobody may change them.
+type cached struct {
+	*Cache
+	logical.Storage
+}
+
+// Get implements logical.Storage.
+func (s *cached) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	if !s.covers(key) {
+		return s.Storage.Get(ctx, key)
+	}
+	r, err := s.get(ctx, key)
+	if r == nil {
+		return nil, err
+	}
+	return r.entry, nil
+}
+
+// get gives a record that is covered, nil when there is none.
+func (s *cached) get(ctx context.Context, key string) (*remembered, error) {
+	r, t, changes := s.find(key)
+	if r != nil {
+		return r, nil
+	}
+	defer func() { s.endRead(key, t, changes, r) }()
+	entry, err := s.Storage.Get(ctx, key)
+	if err == nil && entry != nil {
+		r = &remembered{key: key, entry: entry}
+	}
+	return r, err
+}
+
+// Put implements logical.Storage.
+func (s *cached) Put(ctx context.Context, entry *logical.StorageEntry) error {
+	if !s.covers(entry.Key) {
+		return s.Storage.Put(ctx, entry)
+	}
+	var written *remembered
+	t, changes := s.beginWrite(entry.Key)
+	defer func() { s.endWrite(entry.Key, t, changes, written) }()
+	err := s.Storage.Put(ctx, entry)
+	if err == nil {
+		written = &remembered{key: entry.Key, entry: entry}
+	}
+	return err
+}
+
+// Delete implements logical.Storage.
+func (s *cached) Delete(ctx context.Context, key string) error {
+	if !s.covers(key) {
+		return s.Storage.Delete(ctx, key)
+	}
+	t, changes := s.beginWrite(key)
+	defer func() { s.endWrite(key, t, changes, nil) }()
+	return s.Storage.Delete(ctx, key)
+}
