@@ -53,6 +53,18 @@ func (a *authorities) server(of *account.Account) (*acmeclient.Server, error) {
 	})
 }
 
+// directory is what the CA of an account said about itself when an order last
+// had it read; false if none has.
+func (a *authorities) directory(of *account.Account) (acme.Directory, bool) {
+	a.mu.Lock()
+	server, open := a.servers[authority{of.DirectoryURL, of.TrustedCA}]
+	a.mu.Unlock()
+	if !open {
+		return acme.Directory{}, false
+	}
+	return server.Known()
+}
+
 // cached gives the client of an account that was used before, or nil and what
 // [authorities.keep] is to be told.
 func (a *authorities) cached(name string) (c *client, drops int) {

@@ -29,8 +29,27 @@ func (g *guarded) check(ctx context.Context, err error) error {
 
 // NewOrder implements order.CA.
 func (g *guarded) NewOrder(ctx context.Context, wish acme.NewOrder) (acme.Order, error) {
+	if err := g.checkProfile(ctx, wish.Profile); err != nil {
+		return acme.Order{}, err
+	}
 	o, err := g.client.NewOrder(ctx, wish)
 	return o, g.check(ctx, err)
+}
+
+// checkProfile ends an order for a profile that the CA does not advertise,
+// before the CA hears of it.
+func (g *guarded) checkProfile(ctx context.Context, profile string) error {
+	if profile == "" {
+		return nil
+	}
+	about, err := g.client.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	if err := acme.CheckProfile(profile, about.Profiles); err != nil {
+		return order.Refuse("%w", err)
+	}
+	return nil
 }
 
 // Order implements order.CA.
@@ -62,7 +81,7 @@ func (g *guarded) Finalize(ctx context.Context, url string, csr []byte) (acme.Or
 }
 
 // Certificate implements order.CA.
-func (g *guarded) Certificate(ctx context.Context, url string) ([][]byte, error) {
+func (g *guarded) Certificate(ctx context.Context, url string) (acme.Chain, error) {
 	chain, err := g.client.Certificate(ctx, url)
 	return chain, g.check(ctx, err)
 }
@@ -97,4 +116,6 @@ func (u unavailable) Finalize(context.Context, string, []byte) (acme.Order, erro
 }
 
 // Certificate implements order.CA.
-func (u unavailable) Certificate(context.Context, string) ([][]byte, error) { return nil, u.err }
+func (u unavailable) Certificate(context.Context, string) (acme.Chain, error) {
+	return acme.Chain{}, u.err
+}

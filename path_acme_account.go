@@ -45,6 +45,8 @@ var accountFields = field.Set[account.Account]{
 		func(a *account.Account) any { return a.ActiveVersion() }),
 	field.Shown("account_keys", "Map of account key versions with their metadata (key_type, key_version, key_creation_date)",
 		framework.TypeMap, showKeyVersions),
+	field.Shown("profiles", "The profiles that the CA offers: a map of names to descriptions, as its directory was last read", framework.TypeMap,
+		showProfiles),
 	field.Time("creation_date", "Configuration creation timestamp", func(a *account.Account) *time.Time { return &a.Created }),
 	field.Time("last_updated_date", "Configuration last updated timestamp", func(a *account.Account) *time.Time { return &a.Updated }),
 }
@@ -64,6 +66,14 @@ func showKeyVersions(a *account.Account) any {
 			"key_version":       i,
 			"key_creation_date": field.FormatTime(v.Created),
 		}
+	}
+	return out
+}
+
+func showProfiles(a *account.Account) any {
+	out := make(map[string]any, len(a.Profiles))
+	for name, description := range a.Profiles {
+		out[name] = description
 	}
 	return out
 }
@@ -148,11 +158,13 @@ func (b *backend) readAccount(ctx context.Context, req *request) (*logical.Respo
 	if err != nil {
 		return nil, err
 	}
-	return showAccount(acct), nil
+	return b.showAccount(acct), nil
 }
 
-func showAccount(a *account.Account) *logical.Response {
-	return &logical.Response{Data: accountFields.Show(a)}
+func (b *backend) showAccount(a *account.Account) *logical.Response {
+	shown := *a
+	shown.Profiles = b.profilesOf(a)
+	return &logical.Response{Data: accountFields.Show(&shown)}
 }
 
 // writeAccount creates an account or changes one.
@@ -183,11 +195,16 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 			return nil, err
 		}
 	}
+	unread := b.refreshProfiles(ctx, changed)
 	changed.Updated, changed.Deleting = b.now(), false // a deletion that was interrupted is called off
 	if err := b.saver(ctx, req.Storage)(changed); err != nil {
 		return nil, err
 	}
-	return showAccount(changed), nil
+	resp := b.showAccount(changed)
+	if unread != nil {
+		resp.AddWarning(fmt.Sprintf("the account was changed, but what the CA offers could not be read: %v", unread))
+	}
+	return resp, nil
 }
 
 // updateContacts tells the CA first, so that a refusal leaves both sides as

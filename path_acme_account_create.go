@@ -36,10 +36,11 @@ func (b *backend) createAccount(ctx context.Context, req *request, name string) 
 	if about.ExternalAccountRequired && eab == nil {
 		return nil, badRequest("eab_kid and eab_key are required by this CA (externalAccountRequired in its directory)")
 	}
+	acct.Profiles = about.Profiles
 	if err := b.register(ctx, req.Storage, ca, acct, eab); err != nil {
 		return nil, err
 	}
-	return showAccount(acct), nil
+	return b.showAccount(acct), nil
 }
 
 // externalBinding takes both halves of an external account binding or none

@@ -84,16 +84,17 @@ func (b *backend) importAccount(ctx context.Context, req *request) (*logical.Res
 	if err := b.saver(ctx, req.Storage)(&acct); err != nil {
 		return nil, err
 	}
-	return showAccount(&acct), nil
+	return b.showAccount(&acct), nil
 }
 
 // adopt fills the account in from what the CA knows of its key.
 func (b *backend) adopt(ctx context.Context, a *account.Account, key crypto.Signer) error {
-	ca, _, err := b.reachable(ctx, a)
+	ca, about, err := b.reachable(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer ca.Close()
+	a.Profiles = about.Profiles
 	if err := a.SetKey(key, b.now()); err != nil {
 		return badRequest("account_key cannot be used: %w", err)
 	}

@@ -33,7 +33,9 @@ var orderFields = field.Set[order.Order]{
 	shown("last_update", "Order's last update timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Updated) }),
 	shown("next_work_date", "Next scheduled work timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Due) }),
 	shown("expires", "Order expiration timestamp (RFC3339)", func(o *order.Order) any { return field.FormatTime(o.Expires) }),
+	shown("profile", "Profile that the CA was, or will be, asked for; empty for none", func(o *order.Order) any { return o.Profile }),
 	shown("last_error", "Last error message, if any", func(o *order.Order) any { return o.LastError }),
+	shown("note", "What did not go as wished and kept nobody from going on, if anything", func(o *order.Order) any { return o.Note }),
 	shown("serial_number", "Certificate serial number (if completed)", func(o *order.Order) any { return o.Serial }),
 }
 

@@ -214,7 +214,7 @@ func TestOrderStatus(t *testing.T) {
 		"challenges": fields{"*.Example.com": []any{fields{
 			"challenge_type": "dns-01", "challenge_status": "pending", "expires": expires, "requires_manual_fulfillment": "true",
 		}}},
-		"last_error": "", "serial_number": "",
+		"last_error": "", "serial_number": "", "profile": "", "note": "",
 	}
 	if !sameJSON(t, status, want) {
 		t.Errorf("the status is %s, want %s", asJSON(t, status), asJSON(t, want))

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
+	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
@@ -22,17 +25,20 @@ import (
 type role struct {
 	Name string `json:"name"`
 	// Rev counts the writes; it tells a compiled policy that it is out of date.
-	Rev             int                  `json:"rev"`
-	Account         string               `json:"acme_account_name"`
-	Domains         []string             `json:"allowed_domains"`
-	Options         []domainmatch.Option `json:"allowed_domain_options"`
-	ChallengeTypes  []acme.ChallengeType `json:"allowed_challenge_types"`
-	KeyKind         keys.Kind            `json:"csr_generate_key_type"`
-	Population      order.Population     `json:"csr_identifier_population"`
-	DNSProviderType string               `json:"dns_provider_type,omitempty"`
-	DNSProviderName string               `json:"dns_provider_name,omitempty"`
-	Created         time.Time            `json:"created"`
-	Updated         time.Time            `json:"updated"`
+	Rev            int                  `json:"rev"`
+	Account        string               `json:"acme_account_name"`
+	Domains        []string             `json:"allowed_domains"`
+	Options        []domainmatch.Option `json:"allowed_domain_options"`
+	ChallengeTypes []acme.ChallengeType `json:"allowed_challenge_types"`
+	KeyKind        keys.Kind            `json:"csr_generate_key_type"`
+	Population     order.Population     `json:"csr_identifier_population"`
+	// Profile and PreferredChain are wishes for the CA; empty for none.
+	Profile         string    `json:"profile,omitempty"`
+	PreferredChain  string    `json:"preferred_chain,omitempty"`
+	DNSProviderType string    `json:"dns_provider_type,omitempty"`
+	DNSProviderName string    `json:"dns_provider_name,omitempty"`
+	Created         time.Time `json:"created"`
+	Updated         time.Time `json:"updated"`
 }
 
 var populations = []order.Population{order.CNFirst, order.SANsOnly}
@@ -57,6 +63,10 @@ var roleFields = field.Set[role]{
 	field.Text("csr_identifier_population", "The technique used to populate a CSR from the provided identifiers in the identifier workflow.",
 		parsePopulation, func(r *role) *order.Population { return &r.Population }).
 		Default(string(order.CNFirst)).OneOf(oneOf(populations)...).Label("CSR identifier population"),
+	field.Text("profile", "The profile to ask the CA for (draft-ietf-acme-profiles), one of those that the account shows; empty for what the CA gives by itself.",
+		parseWish, func(r *role) *string { return &r.Profile }),
+	field.Text("preferred_chain", "The common name of an issuer that the chain should have, for CAs that offer several chains; empty for the one that the CA sends first.",
+		parseWish, func(r *role) *string { return &r.PreferredChain }),
 	field.String("dns_provider_type", "The DNS provider type (required when dns_provider_name is provided)",
 		func(r *role) *string { return &r.DNSProviderType }).Label("DNS provider type"),
 	field.String("dns_provider_name", "The DNS provider configuration to use for DNS-01 challenges (optional)",
@@ -126,6 +136,19 @@ func parsePopulation(text string) (order.Population, error) {
 	return p, nil
 }
 
+// longestWish bounds, in bytes, what a role may ask of a CA by name.
+const longestWish = 200
+
+// parseWish accepts a name that a CA gave to something. Which there are is for the
+// CA to say.
+func parseWish(text string) (string, error) {
+	unprintable := strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+	if len(text) > longestWish || unprintable || strings.TrimSpace(text) != text {
+		return "", fmt.Errorf("must be a name as the CA writes it, of at most %d bytes, without line breaks and without spaces around it", longestWish)
+	}
+	return text, nil
+}
+
 func (b *backend) rolePaths() []*framework.Path {
 	return []*framework.Path{b.pathRoleList(), b.pathRole()}
 }
@@ -189,14 +212,19 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 	if err != nil {
 		return nil, err
 	}
-	if err := b.validateRole(ctx, req.Storage, r); err != nil {
+	acct, err := b.validateRole(ctx, req.Storage, r)
+	if err != nil {
 		return nil, err
 	}
 	r.Rev, r.Updated = r.Rev+1, b.now()
 	if err := roles.Put(ctx, req.Storage, name, r); err != nil {
 		return nil, err
 	}
-	return &logical.Response{Data: roleFields.Show(r)}, nil
+	resp := &logical.Response{Data: roleFields.Show(r)}
+	if err := b.checkProfile(acct, r.Profile); err != nil {
+		resp.AddWarning("profile: " + err.Error())
+	}
+	return resp, nil
 }
 
 func (b *backend) newRole(name string, fields *framework.FieldData) (*role, error) {
@@ -208,23 +236,24 @@ func (b *backend) newRole(name string, fields *framework.FieldData) (*role, erro
 	return r, nil
 }
 
-// validateRole checks what one field alone does not tell.
-func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) error {
+// validateRole checks what one field alone does not tell, and gives the role's
+// account.
+func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) (*account.Account, error) {
 	acct, err := accounts.Get(ctx, s, r.Account)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return badRequest("acme_account_name: there is no ACME account %q; create it first at config/acme-account/%s", r.Account, r.Account)
+		return nil, badRequest("acme_account_name: there is no ACME account %q; create it first at config/acme-account/%s", r.Account, r.Account)
 	case err != nil:
-		return err
+		return nil, err
 	case acct.Deleting && b.isReserved(accounts.Prefix+r.Account):
-		return conflict("acme_account_name: ACME account %q is being deleted", r.Account)
+		return nil, conflict("acme_account_name: ACME account %q is being deleted", r.Account)
 	case len(r.ChallengeTypes) == 0:
-		return badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
+		return nil, badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
 	}
 	if err := validatePin(ctx, s, r); err != nil {
-		return err
+		return nil, err
 	}
-	return checkDomains(r.Domains)
+	return acct, checkDomains(r.Domains)
 }
 
 func (b *backend) deleteRole(ctx context.Context, req *request) (*logical.Response, error) {

@@ -38,7 +38,7 @@ func TestRoleDefaults(t *testing.T) {
 		"name": "web", "acme_account_name": "ca", "allowed_domains": []string{}, "allowed_domain_options": []string{},
 		"allowed_challenge_types": []string{"http-01", "dns-01", "tls-alpn-01"},
 		"csr_generate_key_type":   "ec-256", "csr_identifier_population": "cn_first",
-		"dns_provider_type": "", "dns_provider_name": "",
+		"dns_provider_type": "", "dns_provider_name": "", "profile": "", "preferred_chain": "",
 	}
 	if !sameJSON(t, written, want) {
 		t.Errorf("a role with defaults is %s, want %s", asJSON(t, written), asJSON(t, want))
@@ -104,6 +104,9 @@ func TestRoleIsChecked(t *testing.T) {
 		{"no key type", fields{"csr_generate_key_type": "rsa-1024"}, []string{"csr_generate_key_type", "rsa-1024", "ec-256", "rsa-4096"}},
 		{"no public CA certifies one", fields{"csr_generate_key_type": "rsa-8192"}, []string{"csr_generate_key_type"}},
 		{"no population", fields{"csr_identifier_population": "cn"}, []string{"csr_identifier_population", "cn_first", "sans_only"}},
+		{"no name that a CA gives", fields{"profile": "short\nlived"}, []string{"profile", "line breaks"}},
+		{"white space is a mistake of copying", fields{"preferred_chain": "Root X1 "}, []string{"preferred_chain", "spaces"}},
+		{"longer than any name", fields{"preferred_chain": strings.Repeat("x", 201)}, []string{"preferred_chain", "200"}},
 		{"a provider that is not there", fields{"dns_provider_name": "dns", "dns_provider_type": "rfc2136"}, []string{"dns_provider_name", "dns"}},
 		{"two mistakes, one answer", fields{"csr_generate_key_type": "x", "allowed_challenge_types": "y"}, []string{"csr_generate_key_type", "allowed_challenge_types"}},
 	} {

@@ -48,12 +48,15 @@ func (b *backend) draft(ctx context.Context, s logical.Storage, w wish) (*order.
 	r := w.role
 	o := order.New(id, r.Name, r.Account, b.now())
 	o.Entity, o.Allowed, o.KeyKind, o.Population = w.entity, r.ChallengeTypes, r.KeyKind, r.Population
-	o.DNSProvider = r.dnsProvider()
+	o.DNSProvider, o.Profile, o.PreferredChain = r.dnsProvider(), r.Profile, r.PreferredChain
 	names, err := b.fillOrder(ctx, s, w, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := b.permit(w.entity, r, names); err != nil {
+		return nil, nil, err
+	}
+	if err := b.offers(ctx, s, r); err != nil {
 		return nil, nil, err
 	}
 	o.Owned, err = b.owned(r, names)

@@ -40,6 +40,10 @@ type Account struct {
 	Versions []KeyVersion `json:"versions"`
 	// Candidate is the key of a change that the CA has not confirmed.
 	Candidate *Candidate `json:"candidate,omitempty"`
+	// Profiles is what the CA offered when its directory was last read with the
+	// account in hand: names with descriptions. It is nil where nobody has
+	// looked, and empty where the CA offers none.
+	Profiles map[string]string `json:"profiles,omitzero"`
 	// Deleting marks an account whose deactivation has begun.
 	Deleting bool      `json:"deleting,omitempty"`
 	Created  time.Time `json:"created"`

@@ -58,6 +58,17 @@ type Identifier struct {
 // String gives the bare value, as users write it.
 func (i Identifier) String() string { return i.Value }
 
+// Chain is a certificate as a server hands it out, with those that certify it
+// (RFC 8555 §7.4.2).
+type Chain struct {
+	// Certificates are in DER, the leaf first. Nothing about them has been
+	// checked.
+	Certificates [][]byte
+	// Alternates are URLs of other chains that the server claims for the same
+	// leaf.
+	Alternates []string
+}
+
 // Account is an account as the server shows it (RFC 8555 §7.1.2).
 type Account struct {
 	// URL is the account's Location: its name in every request, for ever.

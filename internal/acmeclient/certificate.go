@@ -9,6 +9,7 @@ import (
 
 	lego "github.com/go-acme/lego/v4/acme"
 
+	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/upstream"
 )
 
@@ -18,33 +19,18 @@ const (
 	pemChain = "application/pem-certificate-chain"
 )
 
-// Chain is a certificate as it was downloaded.
-type Chain struct {
-	// Certificates are in DER, the leaf first; there is at least one. Nothing
-	// about them has been checked.
-	Certificates [][]byte
-	// Alternates are URLs of other chains for the same leaf.
-	Alternates []string
-}
-
-// Certificate downloads a certificate and those that certify it, in DER, the
-// leaf first (RFC 8555 §7.4.2). It can be repeated at will.
-func (c *Client) Certificate(ctx context.Context, url string) ([][]byte, error) {
-	chain, err := c.Chain(ctx, url)
-	return chain.Certificates, err
-}
-
-// Chain is Certificate with the URLs of the alternate chains.
-func (c *Client) Chain(ctx context.Context, url string) (Chain, error) {
+// Certificate downloads a certificate, by its own URL or that of an alternate
+// chain (RFC 8555 §7.4.2). There is at least the leaf. It can be repeated at will.
+func (c *Client) Certificate(ctx context.Context, url string) (acme.Chain, error) {
 	a, err := c.read(ctx, request{doing: "downloading the certificate", url: url, accept: pemChain})
 	if err != nil {
-		return Chain{}, err
+		return acme.Chain{}, err
 	}
 	certificates, err := parseChain(a.body)
 	if err != nil {
-		return Chain{}, a.unreachable(fmt.Errorf("the answer (HTTP status %d) is not a certificate chain: %w", a.status, err))
+		return acme.Chain{}, a.unreachable(fmt.Errorf("the answer (HTTP status %d) is not a certificate chain: %w", a.status, err))
 	}
-	chain := Chain{Certificates: certificates}
+	chain := acme.Chain{Certificates: certificates}
 	for _, ref := range links(a.header.Values("Link"), "alternate") {
 		if u, err := resolve(a.url, ref); err == nil {
 			chain.Alternates = append(chain.Alternates, u)

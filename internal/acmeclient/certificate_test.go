@@ -32,10 +32,10 @@ func TestCertificate(t *testing.T) {
 	ca, client, url := certified(t)
 	for range 2 { // it can be repeated
 		chain, err := client.Certificate(t.Context(), url)
-		if err != nil || len(chain) != 2 {
-			t.Fatalf("%d certificates, %v", len(chain), err)
+		if err != nil || len(chain.Certificates) != 2 {
+			t.Fatalf("%d certificates, %v", len(chain.Certificates), err)
 		}
-		verify(t, ca.Roots, chain, "x.example.com")
+		verify(t, ca.Roots, chain.Certificates, "x.example.com")
 	}
 	if got := ca.Requests(acmetest.Certificate)[0].Header.Get("Accept"); got != "application/pem-certificate-chain" {
 		t.Errorf("asked for %q", got)
@@ -49,7 +49,7 @@ func TestAlternateLinks(t *testing.T) {
 	ca.On(acmetest.Certificate, ca.Edit(func(_ map[string]any, h http.Header) {
 		h["Link"] = []string{`<` + base + `/directory>;rel="index"`, `</certificate/1/2>;rel="alternate", <http://ca.example/>;rel="alternate"`, `<3>;rel="alternate"`}
 	}))
-	chain, err := client.Chain(t.Context(), url)
+	chain, err := client.Certificate(t.Context(), url)
 	if want := []string{base + "/certificate/1/2", base + "/certificate/3"}; err != nil || !slices.Equal(chain.Alternates, want) {
 		t.Errorf("got %q, want %q; %v", chain.Alternates, want, err)
 	}
@@ -88,13 +88,13 @@ func TestRevokeMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for reason, says := range map[int]string{0: `"}`, 1: `","reason":1}`, -1: `"}`} {
-		_ = client.Revoke(t.Context(), chain[0], reason) // refused from the second time on
+		_ = client.Revoke(t.Context(), chain.Certificates[0], reason) // refused from the second time on
 		requests := ca.Requests(acmetest.RevokeCert)
 		if got := string(requests[len(requests)-1].Payload); !strings.HasSuffix(got, says) {
 			t.Errorf("reason %d: sent …%s, want …%s (unspecified is not said, RFC 5280 §5.3.1)", reason, got[len(got)-20:], says)
 		}
 	}
-	if !ca.Revoked(verify(t, ca.Roots, chain)) {
+	if !ca.Revoked(verify(t, ca.Roots, chain.Certificates)) {
 		t.Error("it is not revoked")
 	}
 }

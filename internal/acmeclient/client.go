@@ -24,6 +24,12 @@ func (s *Server) Account(url string, key crypto.Signer) *Client {
 	return &Client{server: s, who: signer{key: key, kid: url}}
 }
 
+// Directory tells what the account's CA says about itself, see
+// [Server.Directory].
+func (c *Client) Directory(ctx context.Context) (acme.Directory, error) {
+	return c.server.Directory(ctx)
+}
+
 // KeyAuthorization is what proves control of the account key in a challenge
 // (RFC 8555 §8.1): the file's content for http-01, and what [DNS01Value]
 // digests for dns-01. It changes with the key. It is empty for an empty token,

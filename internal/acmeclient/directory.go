@@ -81,10 +81,25 @@ func (s *Server) Directory(ctx context.Context) (acme.Directory, error) {
 	if err != nil {
 		return acme.Directory{}, err
 	}
-	about := d.about // which others share
+	return d.described(), nil
+}
+
+// Known is what the CA said when its directory was last read, without asking
+// it again; false if it has never been read.
+func (s *Server) Known() (acme.Directory, bool) {
+	d := s.directory.latest.Load()
+	if d == nil {
+		return acme.Directory{}, false
+	}
+	return d.described(), true
+}
+
+// described is a copy of what others share.
+func (d *endpoints) described() acme.Directory {
+	about := d.about
 	about.CAAIdentities = slices.Clone(about.CAAIdentities)
 	about.Profiles = maps.Clone(about.Profiles)
-	return about, nil
+	return about
 }
 
 // endpoints gives the directory, fetching it when there is none or when it is
@@ -188,10 +203,9 @@ func aboutOf(wire lego.Directory) acme.Directory {
 	for _, identity := range wire.Meta.CaaIdentities[:min(len(wire.Meta.CaaIdentities), maxMeta)] {
 		about.CAAIdentities = append(about.CAAIdentities, upstream.Clean(identity, maxWord))
 	}
-	for name, description := range wire.Meta.Profiles {
-		if len(about.Profiles) < maxMeta {
-			about.Profiles[upstream.Clean(name, maxWord)] = upstream.Clean(description, maxWord)
-		}
+	names := slices.Sorted(maps.Keys(wire.Meta.Profiles)) // so that all readings keep the same ones
+	for _, name := range names[:min(len(names), maxMeta)] {
+		about.Profiles[upstream.Clean(name, maxWord)] = upstream.Clean(wire.Meta.Profiles[name], maxWord)
 	}
 	return about
 }

@@ -133,7 +133,7 @@ func fulfil(t testing.TB, ca *acmetest.TestCA, c *acmeclient.Client, order acme.
 }
 
 // issue gets a certificate, from newOrder to download.
-func issue(t testing.TB, ca *acmetest.TestCA, c *acmeclient.Client, wish acme.NewOrder, kind acme.ChallengeType) acmeclient.Chain {
+func issue(t testing.TB, ca *acmetest.TestCA, c *acmeclient.Client, wish acme.NewOrder, kind acme.ChallengeType) acme.Chain {
 	t.Helper()
 	placed, err := c.NewOrder(t.Context(), wish)
 	if err != nil {
@@ -144,7 +144,7 @@ func issue(t testing.TB, ca *acmetest.TestCA, c *acmeclient.Client, wish acme.Ne
 	if _, err := c.Finalize(t.Context(), ready.Finalize, csr(t, key(t, keys.EC256), wish)); err != nil {
 		t.Fatal(err)
 	}
-	chain, err := c.Chain(t.Context(), await(t, c, placed.URL, acme.StatusValid).Certificate)
+	chain, err := c.Certificate(t.Context(), await(t, c, placed.URL, acme.StatusValid).Certificate)
 	if err != nil {
 		t.Fatal(err)
 	}

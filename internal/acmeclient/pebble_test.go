@@ -128,7 +128,7 @@ func TestAlternateChains(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !verify(t, ca.Roots, other, "chains.example.com").Equal(leaf) {
+		if !verify(t, ca.Roots, other.Certificates, "chains.example.com").Equal(leaf) {
 			t.Errorf("%s has another leaf", url)
 		}
 	}

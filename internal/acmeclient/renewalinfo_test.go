@@ -8,13 +8,12 @@ import (
 	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
-	"vault-plugin-secrets-pki-external-ca/internal/acmeclient"
 	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 )
 
 // certID names the certificate of a chain.
-func certID(t *testing.T, chain acmeclient.Chain) string {
+func certID(t *testing.T, chain acme.Chain) string {
 	t.Helper()
 	leaf, err := x509.ParseCertificate(chain.Certificates[0])
 	if err != nil {

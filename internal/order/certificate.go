@@ -33,6 +33,7 @@ type Certificate struct {
 var (
 	ErrOtherKey     = errors.New("it certifies another key than the order's")
 	ErrMissingName  = errors.New("it does not name every identifier of the order")
+	ErrOtherLeaf    = errors.New("it is another certificate")
 	ErrOver         = errors.New("it has expired already")
 	ErrNoChain      = errors.New("there is no certificate in the answer")
 	ErrUnreadableCA = errors.New("an issuer in its chain cannot be read")

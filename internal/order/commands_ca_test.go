@@ -19,7 +19,7 @@ func (r *rules) switches() map[string]*bool {
 
 // texts are the rules of the CA that name something.
 func (r *rules) texts() map[string]*string {
-	return map[string]*string{"extra": &r.extra, "renamed": &r.renamed, "omit": &r.leaf.omit}
+	return map[string]*string{"extra": &r.extra, "renamed": &r.renamed, "omit": &r.leaf.omit, "alternates": &r.alternates}
 }
 
 // ca SWITCH... no-SWITCH... NAME=VALUE...: how the CA decides from now on, and

@@ -45,7 +45,7 @@ func (w *world) do(c command) string {
 	return run(w, c)
 }
 
-// order NAME... [csr=own|same] [allowed=TYPE,...] [key=KIND]: a new order, with a
+// order NAME... [csr=own|same] [allowed=TYPE,...] [key=KIND] [chain=NAME]: a new order, with a
 // CSR for a new key or for that of the order before.
 func (w *world) doOrder(c command) string {
 	o := w.add(c.args...)
@@ -62,6 +62,7 @@ func (w *world) doOrder(c command) string {
 		o.RequestCSR = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 		o.KeyKind, o.Population = "", ""
 	}
+	o.PreferredChain = c.options["chain"]
 	if kind, ok := c.options["key"]; ok {
 		o.KeyKind = keys.Kind(kind)
 	}
@@ -90,6 +91,9 @@ func (w *world) line(o *Order) string {
 	}
 	if o.LastError != "" {
 		fmt.Fprintf(&b, "\n   last_error: %s", o.LastError)
+	}
+	if o.Note != "" {
+		fmt.Fprintf(&b, "\n   note: %s", o.Note)
 	}
 	return b.String() + "\n"
 }

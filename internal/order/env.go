@@ -37,8 +37,9 @@ type CA interface {
 	Finalize(ctx context.Context, finalizeURL string, csr []byte) (acme.Order, error)
 	// KeyAuthorization is what proves control with a token (§8.1).
 	KeyAuthorization(token string) (string, error)
-	// Certificate gives a chain in DER, leaf first.
-	Certificate(ctx context.Context, url string) ([][]byte, error)
+	// Certificate gives a chain, by the URL of the certificate or that of an
+	// alternate chain (§7.4.2).
+	Certificate(ctx context.Context, url string) (acme.Chain, error)
 }
 
 // DNS proves identifiers by TXT records, where it can. An error of [Refuse] ends

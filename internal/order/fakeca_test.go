@@ -66,6 +66,7 @@ type rules struct {
 	badCN      bool          // a CSR with a common name is badCSR
 	failing    map[string]*acme.Problem
 	leaf       leafRules
+	alternates string // names of the issuers of the alternate chains
 }
 
 // fault is what happens to one request. A lost one has its effect, but nobody

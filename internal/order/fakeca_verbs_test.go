@@ -153,15 +153,40 @@ func (ca *fakeCA) take(o *caOrder, csr []byte) error {
 }
 
 // Certificate implements CA.
-func (ca *fakeCA) Certificate(_ context.Context, url string) (chain [][]byte, err error) {
+func (ca *fakeCA) Certificate(_ context.Context, url string) (chain acme.Chain, err error) {
 	err = ca.serve("certificate", url, func() error {
+		url, alternate, _ := strings.Cut(url, "/alternate/")
 		o, err := ca.find(url)
-		if err == nil {
-			chain = o.chain
+		switch {
+		case err != nil:
+			return err
+		case alternate != "":
+			chain.Certificates = ca.alternate(o, alternate)
+			return nil
 		}
-		return err
+		chain.Certificates = o.chain
+		for name := range strings.SplitSeq(ca.rules.alternates, ",") {
+			if name != "" {
+				chain.Alternates = append(chain.Alternates, url+"/alternate/"+name)
+			}
+		}
+		return nil
 	})
 	return chain, err
+}
+
+// alternate is another chain for an order's certificate, up to an issuer of a name.
+func (ca *fakeCA) alternate(o *caOrder, name string) [][]byte {
+	root := namedIssuer(ca.t, name)
+	switch name {
+	case "empty":
+		return nil
+	case "garbage":
+		return [][]byte{o.chain[0], []byte("garbage")}
+	case "other-leaf":
+		return [][]byte{root, root}
+	}
+	return [][]byte{o.chain[0], root}
 }
 
 // countOf tells how many requests of a verb there were.

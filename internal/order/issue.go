@@ -190,15 +190,18 @@ func collect(ctx context.Context, env Env, o *Order) (move, error) {
 // up gains nothing.
 func (o *Order) download(ctx context.Context, env Env) (move, error) {
 	chain, err := env.CA.Certificate(ctx, o.CertificateURL)
-	if err == nil && len(chain) == 0 {
+	if err == nil && len(chain.Certificates) == 0 {
 		err = ErrNoChain
 	}
 	if err != nil {
 		return move{}, notYet{during("downloading the certificate", err)}
 	}
-	cert, err := CheckCertificate(chain, o.CSR, o.identifiers(), env.Now())
+	cert, err := CheckCertificate(chain.Certificates, o.CSR, o.identifiers(), env.Now())
 	if err != nil {
 		return move{}, Refuse("the certificate that the CA sent cannot be used: %w", err)
+	}
+	if cert, err = o.prefer(ctx, env, chain, cert); err != nil {
+		return move{}, notYet{err}
 	}
 	o.Serial, o.NotBefore, o.NotAfter = cert.Serial, cert.NotBefore, cert.NotAfter
 	if err := env.Safe.KeepCertificate(ctx, o, cert); err != nil {

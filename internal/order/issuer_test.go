@@ -57,6 +57,18 @@ var theIssuer = sync.OnceValues(func() (issuer, error) {
 	return issuer{key, cert}, err
 })
 
+// namedIssuer makes the certificate of another CA.
+func namedIssuer(t testing.TB, name string) []byte {
+	t.Helper()
+	key := newKey(t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: start, NotAfter: start.AddDate(10, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
 // sign makes a certificate from a template, in DER.
 func sign(t testing.TB, template *x509.Certificate, public crypto.PublicKey) []byte {
 	t.Helper()

@@ -40,7 +40,12 @@ type Order struct {
 	KeyKind    keys.Kind            `json:"key_kind,omitempty"`
 	Population Population           `json:"population,omitempty"`
 	Allowed    []acme.ChallengeType `json:"allowed_challenge_types"`
-	Profile    string               `json:"profile,omitempty"`
+	// Profile is asked for at the CA (draft-ietf-acme-profiles); empty for what
+	// the CA gives by itself.
+	Profile string `json:"profile,omitempty"`
+	// PreferredChain is a common name that an issuer should have in the chain
+	// that is kept; empty for the chain that the CA sends first.
+	PreferredChain string `json:"preferred_chain,omitempty"`
 	// DNSProvider pins the provider of all proofs by DNS ("rfc2136/internal");
 	// empty to go by the providers' identifiers.
 	DNSProvider string `json:"dns_provider,omitempty"`
@@ -65,6 +70,8 @@ type Order struct {
 	Deadline time.Time `json:"deadline"`
 	// LastError is why the last step failed, or why the order did.
 	LastError string `json:"last_error,omitempty"`
+	// Note says what did not go as wished and kept nobody from going on.
+	Note string `json:"note,omitempty"`
 	// The order at the CA.
 	URL            string          `json:"url,omitempty"`
 	FinalizeURL    string          `json:"finalize_url,omitempty"`
