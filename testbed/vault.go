@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,6 +33,8 @@ type VaultOptions struct {
 	NodeID   string   // name of the raft node; "node1" if empty
 	LogLevel string   // "info" if empty
 	Env      []string // added to the server's environment, which its plugins inherit
+
+	member bool // of a cluster: it may be a standby
 }
 
 // Vault is a Vault server, initialized and unsealed, with one unseal key.
@@ -100,13 +103,8 @@ func (v *Vault) configPath() string { return filepath.Join(v.options.Dir, "vault
 
 // config is the server's configuration file. The key of storage is the storage's type.
 func (v *Vault) config() map[string]any {
-	storage := map[string]any{"path": v.storageDir()}
-	kind := orDefault(v.options.Storage, Raft)
-	if kind == Raft {
-		storage["node_id"] = orDefault(v.options.NodeID, "node1")
-	}
 	return map[string]any{
-		"storage": map[string]any{string(kind): storage},
+		"storage": map[string]any{string(orDefault(v.options.Storage, Raft)): v.storageConfig()},
 		"listener": map[string]any{"tcp": map[string]any{
 			"address": Loopback(v.port), "cluster_address": Loopback(v.cluster), "tls_disable": true,
 		}},
@@ -116,6 +114,17 @@ func (v *Vault) config() map[string]any {
 		"disable_mlock":    true, // locking memory takes a privilege that tests do not need
 		"log_level":        orDefault(v.options.LogLevel, "info"),
 	}
+}
+
+func (v *Vault) storageConfig() map[string]string {
+	storage := map[string]string{"path": v.storageDir()}
+	if orDefault(v.options.Storage, Raft) == Raft {
+		storage["node_id"] = orDefault(v.options.NodeID, "node1")
+	}
+	if v.options.member {
+		maps.Copy(storage, hasty)
+	}
+	return storage
 }
 
 func orDefault[T comparable](value, otherwise T) T {
@@ -157,7 +166,7 @@ func (v *Vault) initialize(ctx context.Context) error {
 	return v.Unseal(ctx)
 }
 
-// Unseal unseals the server and waits until it is active.
+// Unseal unseals the server and waits until it is active, or a standby if it is one of a cluster.
 func (v *Vault) Unseal(ctx context.Context) error {
 	if _, err := v.client("").Sys().UnsealWithContext(ctx, v.UnsealKey); err != nil {
 		return fmt.Errorf("unseal vault: %w", err)
@@ -168,7 +177,7 @@ func (v *Vault) Unseal(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case health.Sealed || health.Standby:
+		case health.Sealed || health.Standby && !v.options.member:
 			return fmt.Errorf("sealed %t, standby %t", health.Sealed, health.Standby)
 		}
 		return nil

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// startTestVault starts a server with the binary that Build makes.
-func startTestVault(t *testing.T, storage Storage) *Vault {
+// vaultBinary is the program that Build makes.
+func vaultBinary(t *testing.T) string {
 	t.Helper()
 	b, err := newBuilder(os.Stderr)
 	if err != nil {
@@ -19,7 +19,12 @@ func startTestVault(t *testing.T, storage Storage) *Vault {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := StartVault(t.Context(), VaultOptions{Binary: binary, Dir: t.TempDir(), Storage: storage})
+	return binary
+}
+
+func startTestVault(t *testing.T, storage Storage) *Vault {
+	t.Helper()
+	v, err := StartVault(t.Context(), VaultOptions{Binary: vaultBinary(t), Dir: t.TempDir(), Storage: storage})
 	if err != nil {
 		t.Fatal(err)
 	}
