@@ -14,7 +14,7 @@ type authority struct {
 	*bench
 	name   string // of the account and the role
 	pebble *testbed.Pebble
-	plugin *gateway
+	plugin *testbed.Gateway
 	lego   *legoClient
 }
 
@@ -42,7 +42,7 @@ func (a *authority) start(ctx context.Context, env []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.plugin, err = newGateway(a.pebble); err != nil {
+	if a.plugin, err = testbed.StartGateway(a.pebble); err != nil {
 		return err
 	}
 	a.lego, err = newLego(a.pebble, a.bed.Web)
@@ -55,8 +55,8 @@ func (a *authority) rolePath() string { return mount + "/role/" + a.name }
 func (a *authority) configure(ctx context.Context) error {
 	logical := a.vault.Logical()
 	if _, err := logical.WriteWithContext(ctx, mount+"/config/acme-account/"+a.name, map[string]any{
-		"directory_url":  a.plugin.directoryURL(),
-		"trusted_ca":     a.plugin.trustedCA(),
+		"directory_url":  a.plugin.DirectoryURL,
+		"trusted_ca":     a.plugin.TrustedCA,
 		"email_contacts": []string{"admin@example.com"},
 		"key_type":       "ec-256",
 	}); err != nil {
@@ -73,10 +73,10 @@ func (a *authority) configure(ctx context.Context) error {
 
 func (a *authority) close() {
 	if a.plugin != nil {
-		a.plugin.close()
+		a.plugin.Stop()
 	}
 	if a.lego != nil {
-		a.lego.gateway.close()
+		a.lego.gateway.Stop()
 	}
 	if a.pebble != nil {
 		a.pebble.Stop()

@@ -140,7 +140,7 @@ func (a *authority) together(ctx context.Context, c contender) (burst, error) {
 		return burst{}, err
 	}
 	failed := make(chan error, burstOrders)
-	before, began := c.gateway.requests.Load(), time.Now()
+	before, began := c.gateway.Requests(), time.Now()
 	var running sync.WaitGroup
 	for _, names := range all {
 		running.Go(func() {
@@ -151,7 +151,7 @@ func (a *authority) together(ctx context.Context, c contender) (burst, error) {
 		})
 	}
 	running.Wait()
-	out := burst{rate: burstOrders / time.Since(began).Seconds(), requests: float64(c.gateway.requests.Load()-before) / burstOrders}
+	out := burst{rate: burstOrders / time.Since(began).Seconds(), requests: float64(c.gateway.Requests()-before) / burstOrders}
 	select {
 	case err := <-failed:
 		return out, err

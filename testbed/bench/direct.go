@@ -25,7 +25,7 @@ type direct struct {
 // newDirect uses the same account as lego's client.
 func (a *authority) newDirect() (*direct, error) {
 	l := a.lego
-	core, err := api.New(l.gateway.client(), "bench", l.gateway.directoryURL(), l.account.URI, l.key)
+	core, err := api.New(l.gateway.Client(), "bench", l.gateway.DirectoryURL, l.account.URI, l.key)
 	return &direct{legoClient: l, core: core, web: webRoot{a.bed.Web}}, err
 }
 

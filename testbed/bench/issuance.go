@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"vault-plugin-secrets-pki-external-ca/testbed"
 )
 
 // contender is one way to get a certificate.
 type contender struct {
-	gateway *gateway
+	gateway *testbed.Gateway
 	issue   func(ctx context.Context, names []string) error
 }
 
@@ -38,7 +40,7 @@ func (b *bench) compareWithLego(ctx context.Context) (table, error) {
 interface of a real Vault on integrated storage (new-order, challenge and fulfilled-challenge for each name, fetch-cert;
 the status is asked for every %s), and by lego's own client, which stores nothing. %d runs each. Pebble asks for a
 second's patience where it needs milliseconds, which neither client is told; finalize takes it %s. Requests are what
-reached the CA, per certificate, on average.`, pollInterval, b.runs, signing),
+reached the CA, per certificate, on average.`, pollInterval, b.runs, testbed.Signing),
 		columns: []string{"", "plugin", "lego", "ratio", "target"},
 	}
 	a := b.believing
@@ -110,9 +112,9 @@ func (a *authority) compare(ctx context.Context, names int, other contender) (ti
 }
 
 func (a *authority) run(ctx context.Context, c contender, names int) (sample, error) {
-	before, began := c.gateway.requests.Load(), time.Now()
+	before, began := c.gateway.Requests(), time.Now()
 	err := c.issue(ctx, a.names(names))
-	return sample{time.Since(began), c.gateway.requests.Load() - before}, err
+	return sample{time.Since(began), c.gateway.Requests() - before}, err
 }
 
 func medianTime(all []sample) time.Duration {

@@ -21,20 +21,20 @@ import (
 // legoClient is lego's own client, as its command line uses it, with an account.
 type legoClient struct {
 	*lego.Client
-	gateway *gateway
+	gateway *testbed.Gateway
 	key     crypto.PrivateKey
 	account *registration.Resource
 }
 
 func newLego(p *testbed.Pebble, web *testbed.WebServer) (*legoClient, error) {
 	log.Logger = stdlog.New(io.Discard, "", 0)
-	g, err := newGateway(p)
+	g, err := testbed.StartGateway(p)
 	if err != nil {
 		return nil, err
 	}
 	l := &legoClient{gateway: g}
 	if err := l.register(web); err != nil {
-		g.close()
+		g.Stop()
 		return nil, err
 	}
 	return l, nil
@@ -45,8 +45,8 @@ func (l *legoClient) register(web *testbed.WebServer) (err error) {
 		return err
 	}
 	config := lego.NewConfig(l)
-	config.CADirURL = l.gateway.directoryURL()
-	config.HTTPClient = l.gateway.client()
+	config.CADirURL = l.gateway.DirectoryURL
+	config.HTTPClient = l.gateway.Client()
 	config.Certificate.KeyType = certcrypto.EC256
 	if l.Client, err = lego.NewClient(config); err != nil {
 		return err
