@@ -149,10 +149,25 @@ func (c *Cluster) LeaderBut(ctx context.Context, former *Vault) (leader *Vault, 
 
 // active tells whether the server works, and not another one for it. Who does not answer does not work.
 func (v *Vault) active(ctx context.Context) bool {
+	health := v.health(ctx)
+	return health != nil && !health.Standby
+}
+
+// Standby tells whether the server says that another one works.
+func (v *Vault) Standby(ctx context.Context) bool {
+	health := v.health(ctx)
+	return health != nil && health.Standby
+}
+
+// health is what the server says of itself; nil if it cannot be asked or is sealed.
+func (v *Vault) health(ctx context.Context) *api.HealthResponse {
 	ctx, cancel := context.WithTimeout(ctx, glance)
 	defer cancel()
 	health, err := v.client("").Sys().HealthWithContext(ctx)
-	return err == nil && health.Initialized && !health.Sealed && !health.Standby
+	if err != nil || !health.Initialized || health.Sealed {
+		return nil
+	}
+	return health
 }
 
 // Standbys are all nodes but the given one, which was found to be active.

@@ -22,7 +22,8 @@ type ResolverOptions struct {
 }
 
 // Resolver is a running BIND 9 that answers for no zone itself but asks the servers of each. It follows aliases
-// from one into another, as the resolver of a CA does, and remembers nothing, so that no test waits for a cache.
+// from one into another, as the resolver of a CA does, and remembers nothing, so that no test waits for a cache. That
+// goes by whole seconds: who looks too early may be told again, within the same second, that there is nothing.
 type Resolver struct {
 	*Process
 	nameServer

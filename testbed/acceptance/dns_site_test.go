@@ -24,9 +24,10 @@ type nameServers struct {
 	stale   *testbed.BIND // has an old copy of lateZone
 	fragile *testbed.BIND // of fragileZone; for tests that stop it
 	power   *testbed.PowerDNS
-	// resolver is what the CA asks. What none of the others knows it asks the server that has an address for every
-	// name.
-	resolver *testbed.Resolver
+	// resolver is what mounts ask. What none of the others knows it asks the server that has an address for every
+	// name. The CA has one of its own: one that both asked would still say, for the rest of a second, that there is
+	// no record.
+	resolver, outside *testbed.Resolver
 }
 
 // dnsSite is a site whose CA asks real name servers, which the plugin may change.
@@ -41,7 +42,7 @@ func newDNSSite(t *testing.T) dnsSite {
 	s := dnsSite{site{&testbed.Bed{Binaries: shared.Binaries, Dir: t.TempDir(), DNS: shared.DNS}}, newNameServers(t)}
 	var err error
 	s.Pebble, err = testbed.StartPebble(t.Context(), testbed.PebbleOptions{
-		Binary: s.Binaries.Pebble, Dir: s.Dir, Resolver: s.resolver.Addr,
+		Binary: s.Binaries.Pebble, Dir: s.Dir, Resolver: s.outside.Addr,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -111,17 +112,22 @@ func newNameServers(t *testing.T) nameServers {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.power.Stop)
-	n.resolver, err = testbed.StartResolver(t.Context(), testbed.ResolverOptions{
-		Dir: t.TempDir(), Others: shared.DNS.Resolver,
-		Forward: map[string]string{
-			bindZone: n.primary.Addr, lateZone: n.late.Addr, fragileZone: n.fragile.Addr, powerZone: n.power.Addr,
-		},
-	})
+	forward := map[string]string{
+		bindZone: n.primary.Addr, lateZone: n.late.Addr, fragileZone: n.fragile.Addr, powerZone: n.power.Addr,
+	}
+	n.resolver, n.outside = startResolver(t, forward), startResolver(t, forward)
+	return n
+}
+
+// startResolver asks the servers of zones, and the one that has an address for every name.
+func startResolver(t *testing.T, forward map[string]string) *testbed.Resolver {
+	t.Helper()
+	r, err := testbed.StartResolver(t.Context(), testbed.ResolverOptions{Dir: t.TempDir(), Others: shared.DNS.Resolver, Forward: forward})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(n.resolver.Stop)
-	return n
+	t.Cleanup(r.Stop)
+	return r
 }
 
 func startBIND(t *testing.T, o testbed.BINDOptions) *testbed.BIND {

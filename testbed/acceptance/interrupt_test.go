@@ -29,6 +29,10 @@ var interruptions = []interruption{
 		}
 		return s.Vault.Unseal(ctx)
 	}},
+	{"the plugin is reloaded", func(ctx context.Context, s site) error {
+		_, err := s.Vault.Run(ctx, "plugin", "reload", "-type=secret", "-plugin="+testbed.CatalogName)
+		return err
+	}},
 }
 
 func killAll(pids []int) error {
@@ -49,9 +53,14 @@ func killVault(ctx context.Context, s site) error {
 	if err := s.Vault.Kill(); err != nil {
 		return err
 	}
+	return errors.Join(awaitGone(ctx, orphans), s.Vault.Restart(ctx))
+}
+
+// awaitGone waits until orphaned plugin processes have ended.
+func awaitGone(ctx context.Context, orphans []int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := testbed.Until(ctx, func(context.Context) error {
+	return testbed.Until(ctx, func(context.Context) error {
 		alive := slices.DeleteFunc(slices.Clone(orphans), func(pid int) bool {
 			return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 		})
@@ -60,7 +69,6 @@ func killVault(ctx context.Context, s site) error {
 		}
 		return nil
 	})
-	return errors.Join(err, s.Vault.Restart(ctx))
 }
 
 // TestOrdersOutliveInterruptions interrupts orders in each state in which they wait, and expects each to
