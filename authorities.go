@@ -12,12 +12,15 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/acmeclient"
+	"vault-plugin-secrets-pki-external-ca/internal/flight"
 )
 
 // authorities holds a client for each account that is in use. Accounts at the
 // same CA share its connections, directory and nonces.
 type authorities struct {
 	now func() time.Time
+	// flights bounds the requests of each account that are under way.
+	flights *flight.Bounds
 
 	mu      sync.Mutex
 	clients map[string]*client
@@ -40,7 +43,7 @@ type client struct {
 type authority struct{ directoryURL, trustedCA string }
 
 func newAuthorities(now func() time.Time) *authorities {
-	return &authorities{now: now, clients: map[string]*client{}, servers: map[authority]*acmeclient.Server{}}
+	return &authorities{now: now, flights: flight.New(defaultRequests), clients: map[string]*client{}, servers: map[authority]*acmeclient.Server{}}
 }
 
 // server makes the means to talk to an account's CA; it sends nothing.
@@ -91,7 +94,7 @@ func (a *authorities) keep(of *account.Account, drops int) (*client, error) {
 		}
 		a.servers[at] = server
 	}
-	c := &client{Client: server.Account(of.URL, key), version: of.ActiveVersion()}
+	c := &client{Client: server.Account(of.URL, key).Within(a.flights.Of(of.Name)), version: of.ActiveVersion()}
 	if drops == a.drops {
 		a.clients[of.Name] = c
 	}
@@ -169,19 +172,33 @@ func (b *backend) saver(ctx context.Context, s logical.Storage) account.Save {
 }
 
 // keyHolder is the CA as package account asks it. It waits patiently for each
-// answer. Whoever opens one closes it.
-type keyHolder struct{ *acmeclient.Server }
+// answer, and its requests count among those of the account. Whoever opens one
+// closes it.
+type keyHolder struct {
+	*acmeclient.Server
+	flights flight.Limit
+}
 
 func (b *backend) keyHolder(a *account.Account) (keyHolder, error) {
 	server, err := b.authorities.server(a)
-	return keyHolder{server}, err
+	return keyHolder{server, b.authorities.flights.Of(a.Name)}, err
 }
 
 // FindAccount implements account.CA.
 func (k keyHolder) FindAccount(ctx context.Context, key crypto.Signer) (acme.Account, error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
+	leave, err := k.flights.Enter(ctx)
+	if err != nil {
+		return acme.Account{}, &acme.Unreachable{Doing: "waiting until fewer requests of the account are under way", Err: err}
+	}
+	defer leave()
 	return k.Server.FindAccount(ctx, key)
+}
+
+// Account gives a client whose requests count among those of the account.
+func (k keyHolder) Account(url string, key crypto.Signer) *acmeclient.Client {
+	return k.Server.Account(url, key).Within(k.flights)
 }
 
 // ChangeKey implements account.CA.

@@ -50,6 +50,8 @@ type backend struct {
 	// rolesLock guards the rules that a role's account exists, and that an
 	// order's role did when the order was stored.
 	rolesLock sync.RWMutex
+	// configLock guards that the settings which hold are those that are stored.
+	configLock sync.Mutex
 	// reserved holds the names that an operation has for itself, see reserve.
 	reserved sync.Map
 	// policies holds a compiledPolicy for each role that was used.

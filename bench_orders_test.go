@@ -1,7 +1,6 @@
 package pkiexternalca
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
-	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
@@ -75,7 +73,7 @@ func BenchmarkActiveOrders(b *testing.B) {
 	}
 	for b.Loop() {
 		node := newBackend(time.Now)
-		e := engine.New(1, time.Now, func(context.Context, string) time.Time { return time.Time{} })
+		e := node.newEngine(storage)
 		before := heapInUse()
 		if err := node.load(b.Context(), storage, e); err != nil || e.Len() != count {
 			b.Fatalf("loaded %d orders: %v", e.Len(), err)

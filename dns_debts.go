@@ -29,9 +29,6 @@ type debt struct {
 	Since time.Time `json:"since"`
 }
 
-// collectors is how many records are removed at once.
-const collectors = 16
-
 // removalPatience bounds one try to remove a record.
 const removalPatience = time.Minute
 
@@ -93,7 +90,7 @@ func loadDebts(ctx context.Context, s logical.Storage, e *engine.Engine) error {
 		paths = below
 	}
 	for _, path := range paths {
-		e.Schedule(path, time.Time{})
+		e.Schedule(path, debtLane(path), time.Time{})
 	}
 	return nil
 }

@@ -2,9 +2,7 @@ package pkiexternalca
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,11 +11,7 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
-	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
-
-// workers is how many orders are worked on at once. Each mostly waits for a CA.
-const workers = 64
 
 // lifecycle is the running engine of a mount.
 type lifecycle struct {
@@ -68,12 +62,7 @@ func (b *backend) start(s logical.Storage) {
 	ctx, cancel := context.WithCancel(context.Background())
 	before := l.stopped
 	l.cancel, l.stopped = cancel, make(chan struct{})
-	l.engine = engine.New(workers, b.now, func(ctx context.Context, key string) time.Time {
-		return b.work(ctx, s, order.ID(key))
-	})
-	l.collector = engine.New(collectors, b.now, func(ctx context.Context, key string) time.Time {
-		return b.payDebt(ctx, s, key)
-	})
+	l.engine, l.collector = b.newEngine(s), b.newCollector(s)
 	// Only the node that works is sure to hear of every change.
 	if !b.System().CachingDisabled() {
 		b.records.Open()
@@ -100,68 +89,6 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 	e.orders.Run(ctx)
 }
 
-// loadUntilDone schedules every active order, however often storage fails.
-func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e engines) {
-	for {
-		err := loadDebts(ctx, s, e.debts)
-		if err == nil {
-			err = b.load(ctx, s, e.orders)
-		}
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		b.Logger().Error("loading the active orders failed and will be tried again", "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(b.storagePause):
-		}
-	}
-}
-
-// load schedules the active orders. What each waits for is in its record, which
-// the worker reads; only the orders' places at CAs must be known before any
-// order is submitted.
-func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine) error {
-	names, err := active.List(ctx, s, "")
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		ids, err := active.List(ctx, s, name)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if err := b.loadOrder(ctx, s, e, strings.TrimSuffix(name, "/"), order.ID(id)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
-	beginning := b.isReserved(active.Prefix + role + "/" + string(id)) // asked before the record is read
-	o, err := orders.Get(ctx, s, orderPath(id))
-	switch {
-	case errors.Is(err, store.ErrNotFound) && beginning:
-		return nil // the request that made the mark is about to store the order, and to wake it
-	case errors.Is(err, store.ErrNotFound):
-		return active.Delete(ctx, s, role+"/"+string(id)) // it ended before it had
-	case errors.Is(err, store.ErrUnreadable):
-		b.Logger().Error("an active order cannot be read and is left alone", "order", id, "error", err)
-		return nil // the others must not wait for it
-	case err != nil:
-		return err
-	}
-	if o.URL != "" && !o.Final() {
-		b.claims.claim(o.URL, id)
-	}
-	e.Schedule(string(id), o.Due)
-	return nil
-}
-
 // stop ends the engine. With for good it also waits for it, but no longer than
 // a second: Vault waits for us, and what was not stored is done again later.
 func (b *backend) stop(forGood bool) {
@@ -184,23 +111,31 @@ func (b *backend) stop(forGood bool) {
 	}
 }
 
+// running gives the engines, both nil while none runs.
+func (b *backend) running() engines {
+	b.lifecycle.mu.Lock()
+	defer b.lifecycle.mu.Unlock()
+	return engines{b.lifecycle.engine, b.lifecycle.collector}
+}
+
+// begin has a new order worked on.
+func (b *backend) begin(o *order.Order) {
+	if e := b.running().orders; e != nil {
+		e.Schedule(string(o.ID), laneOf(o), time.Time{})
+	}
+}
+
 // wake has an order worked on now.
 func (b *backend) wake(id order.ID) {
-	b.lifecycle.mu.Lock()
-	e := b.lifecycle.engine
-	b.lifecycle.mu.Unlock()
-	if e != nil {
+	if e := b.running().orders; e != nil {
 		e.Wake(string(id))
 	}
 }
 
 // wakeDebt has it looked at now whether a TXT record can go.
 func (b *backend) wakeDebt(path string) {
-	b.lifecycle.mu.Lock()
-	e := b.lifecycle.collector
-	b.lifecycle.mu.Unlock()
-	if e != nil {
-		e.Wake(path)
+	if e := b.running().debts; e != nil {
+		e.Schedule(path, debtLane(path), time.Time{})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
+	"vault-plugin-secrets-pki-external-ca/internal/engine"
 )
 
 // TestFactoryWithoutAHost: when a plugin is registered Vault makes a backend with
@@ -229,7 +230,7 @@ func TestPanicsStayInside(t *testing.T) {
 	broken := *m
 	broken.storage = panicky{m.storage}
 	broken.refused(http.StatusInternalServerError, logical.ReadOperation, "role/other", nil, "server's log") // not remembered
-	if next := m.b.work(t.Context(), panicky{m.storage}, "x"); !next.After(m.now()) {
+	if next := m.b.work(t.Context(), panicky{m.storage}, "x", &engine.Lane{}); !next.After(m.now()) {
 		t.Errorf("after a panic work goes on at %s", next)
 	}
 }

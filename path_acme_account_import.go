@@ -11,7 +11,6 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
-	"vault-plugin-secrets-pki-external-ca/internal/acmeclient"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/secret"
@@ -124,4 +123,4 @@ func bareContacts(urls []string) []string {
 	return out
 }
 
-var _ account.CA = keyHolder{(*acmeclient.Server)(nil)}
+var _ account.CA = keyHolder{}

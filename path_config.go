@@ -1,8 +1,10 @@
 package pkiexternalca
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -12,15 +14,42 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
+const (
+	// defaultRequests is how many requests of an account may be in flight where
+	// nobody says otherwise. No public CA minds so many, and it is enough for all
+	// that they allow an account in an hour.
+	defaultRequests = 16
+	// mostRequests is what may be set. Beyond it a CA on the same machine would
+	// not be faster.
+	mostRequests = 256
+)
+
 // mountConfig is the settings of the mount itself. Everything works without.
 type mountConfig struct {
 	Propagation dnsprovider.Propagation `json:"propagation"`
+	// MaxRequests bounds the requests of each account that are in flight; 0 means
+	// [defaultRequests].
+	MaxRequests int `json:"max_requests_per_account,omitempty"`
 }
+
+// maxRequests is the bound that holds.
+func (c *mountConfig) maxRequests() int { return cmp.Or(c.MaxRequests, defaultRequests) }
 
 // configName is the one name below configs.
 const configName = "mount"
 
-var configFields = field.Lift(dnsprovider.PropagationFields(), func(c *mountConfig) *dnsprovider.Propagation { return &c.Propagation })
+var configFields = append(
+	field.Lift(dnsprovider.PropagationFields(), func(c *mountConfig) *dnsprovider.Propagation { return &c.Propagation }),
+	field.Int("max_requests_per_account", "How many requests of one ACME account may be in flight at once", parseMaxRequests,
+		func(c *mountConfig) *int { return &c.MaxRequests }),
+)
+
+func parseMaxRequests(n int) (int, error) {
+	if n < 1 || n > mostRequests {
+		return 0, fmt.Errorf("%d is not between 1 and %d", n, mostRequests)
+	}
+	return n, nil
+}
 
 func readConfig(ctx context.Context, s logical.Storage) (*mountConfig, error) {
 	config, err := configs.Get(ctx, s, configName)
@@ -34,8 +63,9 @@ func (b *backend) configPaths() []*framework.Path {
 	return []*framework.Path{b.path(endpoint{
 		pattern: "config", suffix: "config",
 		synopsis: "Configuration of the mount",
-		help: `Settings that hold where a DNS provider has none of its own. What is not set here either is
-sensible: the zone's name servers are asked, every 5 seconds for 10 minutes.`,
+		help: `How many requests of one account may be in flight, 16 unless it is set; the other settings hold where a
+DNS provider has none of its own. What is not set there either is sensible: the zone's name servers are asked, every
+5 seconds for 10 minutes.`,
 		fields: configFields.Schema(nil),
 		operations: map[logical.Operation]operation{
 			logical.ReadOperation:   {summary: "Read the configuration of the mount.", do: b.readConfig, answers: configFields.Shown(), anywhere: true},
@@ -51,26 +81,63 @@ func (b *backend) readConfig(ctx context.Context, req *request) (*logical.Respon
 		return nil, err
 	}
 	config.Propagation = config.Propagation.Or(dnsprovider.Defaults)
+	config.MaxRequests = config.maxRequests()
 	return &logical.Response{Data: configFields.Show(config)}, nil
 }
 
 func (b *backend) writeConfig(ctx context.Context, req *request) (*logical.Response, error) {
-	config, err := readConfig(ctx, req.Storage)
+	err := b.changeConfig(ctx, req.Storage, func() error {
+		config, err := readConfig(ctx, req.Storage)
+		if err != nil {
+			return err
+		}
+		changed, err := configFields.Update(config, req.fields)
+		if err != nil {
+			return err
+		}
+		return configs.Put(ctx, req.Storage, configName, changed)
+	})
 	if err != nil {
 		return nil, err
 	}
-	changed, err := configFields.Update(config, req.fields)
-	if err != nil {
-		return nil, err
-	}
-	if err := configs.Put(ctx, req.Storage, configName, changed); err != nil {
-		return nil, err
-	}
-	b.dns.forget()
 	return b.readConfig(ctx, req)
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *request) (*logical.Response, error) {
-	defer b.dns.forget()
-	return nil, configs.Delete(ctx, req.Storage, configName)
+	return nil, b.changeConfig(ctx, req.Storage, func() error { return configs.Delete(ctx, req.Storage, configName) })
+}
+
+// changeConfig changes the stored settings, and has what is stored hold even if
+// that failed: a storage that fails may have written.
+func (b *backend) changeConfig(ctx context.Context, s logical.Storage, change func() error) error {
+	b.configLock.Lock()
+	defer b.configLock.Unlock()
+	err := change()
+	b.dns.forget()
+	return errors.Join(err, b.obeyConfig(ctx, s))
+}
+
+// applyConfig has the stored settings hold before the work begins.
+func (b *backend) applyConfig(ctx context.Context, s logical.Storage) error {
+	b.configLock.Lock()
+	defer b.configLock.Unlock()
+	return b.obeyConfig(ctx, s)
+}
+
+// obeyConfig needs the configuration's lock. Settings that cannot be read by
+// this release stop nobody: the work goes on with the default.
+func (b *backend) obeyConfig(ctx context.Context, s logical.Storage) error {
+	config, err := readConfig(ctx, s)
+	switch {
+	case errors.Is(err, store.ErrUnreadable):
+		b.Logger().Error("the configuration of the mount cannot be read; the defaults hold", "error", err)
+		config = &mountConfig{}
+	case err != nil:
+		return err
+	}
+	b.authorities.flights.SetMost(config.maxRequests())
+	if e := b.running().orders; e != nil {
+		e.Reconsider()
+	}
+	return nil
 }

@@ -126,7 +126,7 @@ func (b *backend) placeOrder(ctx context.Context, s logical.Storage, o *order.Or
 		return err
 	}
 	defer release()
-	defer b.wake(o.ID) // even after a failure: a storage that fails may have written
+	defer b.begin(o) // even after a failure: a storage that fails may have written
 	return createOrder(ctx, s, o)
 }
 

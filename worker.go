@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
@@ -12,15 +11,17 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/secret"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
-// work takes an order as far as it goes now, and returns when to come back. The
-// order is read anew before every step and stored after it.
-func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (next time.Time) {
+// work takes an order as far as it goes now in a lane, and returns when to come
+// back; the lane becomes the one to come back to. The order is read anew before
+// every step and stored after it.
+func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID, lane *engine.Lane) (next time.Time) {
 	next = b.now().Add(b.storagePause) // after a panic
 	defer b.survive("an order", id)
 	for ctx.Err() == nil {
@@ -37,8 +38,11 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID) (nex
 			return b.now().Add(b.storagePause)
 		case o.Final():
 			return b.retire(ctx, s, o)
-		case o.Due.After(b.now()):
-			return o.Due
+		}
+		in := *lane
+		*lane = laneOf(o)
+		if due := o.DueAt(b.now()); *lane != in || due.After(b.now()) {
+			return due
 		}
 		if err := b.step(ctx, s, o); err != nil && !errors.Is(err, errRace) && ctx.Err() == nil {
 			b.Logger().Warn("an order cannot be stored; trying again", "order", id, "error", err)
@@ -102,39 +106,6 @@ func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.I
 		return err
 	}
 	return b.saveOrder(ctx, s, o)
-}
-
-// claims knows which order has which place at a CA. It is rebuilt from the
-// active orders: only two orders that are both alive can be in each other's way.
-type claims struct {
-	mu      sync.Mutex
-	holders map[string]order.ID // by place
-	places  map[order.ID]string // the other way round
-}
-
-func newClaims() claims {
-	return claims{holders: map[string]order.ID{}, places: map[order.ID]string{}}
-}
-
-// claim takes a place for an order, which gives up the one it had. It returns
-// who has the place.
-func (c *claims) claim(url string, id order.ID) order.ID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if holder, taken := c.holders[url]; taken {
-		return holder
-	}
-	delete(c.holders, c.places[id])
-	c.holders[url], c.places[id] = id, url
-	return id
-}
-
-// release gives up an order's place, one that was never stored too.
-func (c *claims) release(id order.ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.holders, c.places[id])
-	delete(c.places, id)
 }
 
 // safe keeps keys and certificates of orders in storage.

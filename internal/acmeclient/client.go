@@ -16,6 +16,14 @@ import (
 type Client struct {
 	server *Server
 	who    signer
+	limit  Limit // nil for none
+}
+
+// Limit bounds the requests that are under way at once.
+type Limit interface {
+	// Enter waits for a place, and fails when ctx ends before. Whoever has one
+	// calls leave when done.
+	Enter(ctx context.Context) (leave func(), err error)
 }
 
 // Account gives a client for an account, by the URL that the CA gave it and
@@ -28,6 +36,12 @@ func (s *Server) Account(url string, key crypto.Signer) *Client {
 // [Server.Directory].
 func (c *Client) Directory(ctx context.Context) (acme.Directory, error) {
 	return c.server.Directory(ctx)
+}
+
+// Within gives the same client with a bound: every verb holds a place from its
+// first nonce to its answer, and its time begins when it has one.
+func (c *Client) Within(limit Limit) *Client {
+	return &Client{server: c.server, who: c.who, limit: limit}
 }
 
 // KeyAuthorization is what proves control of the account key in a challenge
@@ -89,7 +103,7 @@ func (c *Client) ChangeKey(ctx context.Context, newKey crypto.Signer) error {
 		return fmt.Errorf("signing with the new key: %w", err)
 	}
 	r := request{doing: "changing the account key at", url: d.keyChange, payload: inner}
-	_, err = c.server.post(ctx, c.who, r)
+	_, err = c.post(ctx, r)
 	return err
 }
 
@@ -100,10 +114,21 @@ func (c *Client) send(ctx context.Context, r request, message any) (*answer, err
 		return nil, fmt.Errorf("encoding a message to the CA: %w", err)
 	}
 	r.payload = payload
-	return c.server.post(ctx, c.who, r)
+	return c.post(ctx, r)
 }
 
 // read posts nothing: POST-as-GET (RFC 8555 §6.3).
 func (c *Client) read(ctx context.Context, r request) (*answer, error) {
+	return c.post(ctx, r)
+}
+
+func (c *Client) post(ctx context.Context, r request) (*answer, error) {
+	if c.limit != nil {
+		leave, err := c.limit.Enter(ctx)
+		if err != nil {
+			return nil, r.unreachable(fmt.Errorf("waiting until fewer requests are under way: %w", err))
+		}
+		defer leave()
+	}
 	return c.server.post(ctx, c.who, r)
 }

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// maxNonces bounds the pool; it is more than there are workers.
-	maxNonces = 64
+	// maxNonces bounds the pool; it is as many as there are requests at once of
+	// the busiest account.
+	maxNonces = 256
 	// nonceLife is how long a nonce is believed in. CAs forget theirs after
 	// minutes to hours, and a forgotten one costs a request.
 	nonceLife = 5 * time.Minute

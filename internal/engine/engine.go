@@ -6,6 +6,12 @@
 // the key was woken meanwhile. It costs nothing while nothing is due, and
 // knows nothing about what the work is.
 //
+// Every key is in a [Lane], which tells who is waited for and who asks. Only so
+// many keys are worked on at once for the sake of one who is waited for, and
+// those who ask take turns: whoever does not answer holds up nobody but those
+// who need exactly that one, and whoever asks for a thousand things does not
+// hold up who asks for one.
+//
 // What it keeps is a hint that can be rebuilt: the truth is with the caller.
 package engine
 
@@ -16,53 +22,76 @@ import (
 	"time"
 )
 
-// Work does what is due for a key and returns when to come back; the zero time
-// means that only a wake-up will, and a time that has passed means at once. It
-// must return soon after ctx has ended, and must not panic.
-type Work func(ctx context.Context, key string) time.Time
+// Work does what is due for a key that was waiting in a lane, and returns when
+// to come back, and in which lane. The zero time means that only a wake-up will,
+// and a time that has passed means when it is the key's turn again. It must
+// return soon after ctx has ended, and must not panic.
+type Work func(ctx context.Context, key string, in Lane) (next time.Time, lane Lane)
+
+// Config is what an engine needs; all of it.
+type Config struct {
+	// Workers bounds how many keys are worked on at once, in all lanes.
+	Workers int
+	// Most bounds how many keys of one line are worked on at once; at least 1.
+	// It is called often, and must not call the engine. Whoever changes what it
+	// answers calls [Engine.Reconsider].
+	Most func(line string) int
+	// Now is the clock.
+	Now func() time.Time
+	// Work is called for every key that is due.
+	Work Work
+}
 
 // Engine schedules keys. Make one with [New], start it with [Engine.Run].
 type Engine struct {
-	now     func() time.Time
-	work    Work
-	workers chan struct{}
+	config Config
 
 	mu      sync.Mutex
-	queue   queue
 	entries map[string]*entry
+	waiting queue // not due yet
+	due     lines
+	running int
+	latest  time.Time // of the clock
 	changed chan struct{}
 }
 
-// entry is what the engine knows of a key: when it is due, and whether a
-// worker has it now.
+// entry is what the engine knows of a key: when it is due, in which lane it
+// waits, and whether a worker has it now.
 type entry struct {
-	key     string
-	due     time.Time
-	index   int // in the queue; -1 when not queued
-	running bool
+	key   string
+	lane  Lane
+	due   time.Time
+	index int // in the queue
+	at    place
 }
 
-// New makes an engine with at most the given number of workers at once.
-func New(workers int, now func() time.Time, work Work) *Engine {
-	return &Engine{
-		now: now, work: work,
-		workers: make(chan struct{}, workers),
-		entries: map[string]*entry{},
-		changed: make(chan struct{}, 1),
-	}
+// place is where an entry is.
+type place int
+
+const (
+	nowhere place = iota
+	inWaiting
+	inLine
+	atWork
+)
+
+// New makes an engine that does nothing before it is run.
+func New(c Config) *Engine {
+	return &Engine{config: c, entries: map[string]*entry{}, due: newLines(c.Most), changed: make(chan struct{}, 1)}
 }
 
 // Schedule makes a key due at a time, or earlier if it is due earlier already.
-// The zero time means at once.
-func (e *Engine) Schedule(key string, due time.Time) {
-	if due.IsZero() {
-		due = e.now()
-	}
+// The zero time means at once. A key that is known stays in its lane: only the
+// work on it moves it to another.
+func (e *Engine) Schedule(key string, lane Lane, due time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if due.IsZero() {
+		due = e.clock()
+	}
 	at := e.entries[key]
 	if at == nil {
-		at = &entry{key: key, index: -1}
+		at = &entry{key: key, lane: lane}
 		e.entries[key] = at
 	}
 	if at.due.IsZero() || due.Before(at.due) {
@@ -70,8 +99,16 @@ func (e *Engine) Schedule(key string, due time.Time) {
 	}
 }
 
-// Wake makes a key due now.
-func (e *Engine) Wake(key string) { e.Schedule(key, e.now()) }
+// Wake makes a key due now. One that is unknown waits in the zero lane.
+func (e *Engine) Wake(key string) { e.Schedule(key, Lane{}, time.Time{}) }
+
+// Reconsider is to be called after Most has changed its mind.
+func (e *Engine) Reconsider() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.due.reconsider()
+	e.signal()
+}
 
 // Len is the number of keys that are waiting or being worked on.
 func (e *Engine) Len() int {
@@ -80,18 +117,23 @@ func (e *Engine) Len() int {
 	return len(e.entries)
 }
 
-// setDue needs the lock.
+// setDue needs the lock. The time loses what Go knows of it beside the clock's
+// hands: stored times have no such thing, and all must be compared alike.
 func (e *Engine) setDue(at *entry, due time.Time) {
-	at.due = due
-	switch {
-	case at.running:
-		return // queued again when the worker is done
-	case at.index >= 0:
-		heap.Fix(&e.queue, at.index)
-	default:
-		heap.Push(&e.queue, at)
+	if at.at == inLine {
+		return // its turn comes anyway
 	}
-	if e.queue[0] == at {
+	at.due = due.Round(0)
+	switch at.at {
+	case atWork: // queued again when the worker is done
+		return
+	case inWaiting:
+		heap.Fix(&e.waiting, at.index)
+	default:
+		at.at = inWaiting
+		heap.Push(&e.waiting, at)
+	}
+	if e.waiting[0] == at {
 		e.signal()
 	}
 }
@@ -108,22 +150,14 @@ func (e *Engine) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
-		if !e.await(ctx) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case e.workers <- struct{}{}:
-		}
-		at := e.take()
+		at := e.await(ctx)
 		if at == nil {
-			<-e.workers
-			continue
+			return
 		}
+		in := at.lane
 		running.Go(func() {
-			defer func() { <-e.workers }()
-			e.done(at, e.work(ctx, at.key))
+			next, lane := e.config.Work(ctx, at.key, in)
+			e.done(at, next, lane)
 		})
 	}
 }
@@ -132,58 +166,84 @@ func (e *Engine) Run(ctx context.Context) {
 // runs by another one, which stands still while the machine sleeps.
 const longestNap = time.Minute
 
-// await returns true when a key is due, false when ctx has ended.
-func (e *Engine) await(ctx context.Context) bool {
-	for {
-		wait, ok := e.untilNext()
-		if ok && wait <= 0 {
-			return ctx.Err() == nil
+// await gives the next key to work on, or nil when ctx has ended.
+func (e *Engine) await(ctx context.Context) *entry {
+	for ctx.Err() == nil {
+		at, wait := e.take()
+		if at != nil {
+			return at
 		}
 		var timer <-chan time.Time
-		if ok {
+		if wait > 0 {
 			timer = time.After(min(wait, longestNap))
 		}
 		select {
 		case <-ctx.Done():
-			return false
 		case <-e.changed:
 		case <-timer:
 		}
 	}
+	return nil
 }
 
-func (e *Engine) untilNext() (time.Duration, bool) {
+// take removes the next key from its line, if one may be worked on. If none may
+// it tells how long until one is due; 0 means that time alone changes nothing.
+func (e *Engine) take() (*entry, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.queue) == 0 {
-		return 0, false
+	now := e.clock()
+	for len(e.waiting) > 0 && !e.waiting[0].due.After(now) {
+		at := heap.Pop(&e.waiting).(*entry)
+		at.at = inLine
+		e.due.add(at)
 	}
-	return e.queue[0].due.Sub(e.now()), true
+	if e.running < e.config.Workers {
+		if at := e.due.take(); at != nil {
+			e.running++
+			at.at, at.due = atWork, time.Time{}
+			return at, 0
+		}
+	}
+	if len(e.waiting) == 0 {
+		return nil, 0
+	}
+	return nil, e.waiting[0].due.Sub(now)
 }
 
-// take removes the next key from the queue if it is due.
-func (e *Engine) take() *entry {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.queue) == 0 || e.queue[0].due.After(e.now()) {
-		return nil
+// setBack is by how much a clock must be behind itself to have been set. Less is
+// how clocks are kept right.
+const setBack = time.Second
+
+// clock needs the lock. When the clock was set back, whoever waits goes on
+// waiting for as long as before, not for the time that comes twice.
+func (e *Engine) clock() time.Time {
+	now := e.config.Now().Round(0)
+	switch back := e.latest.Sub(now); {
+	case back > setBack:
+		for _, at := range e.waiting { // all alike, so they stay in order
+			at.due = at.due.Add(-back)
+		}
+		e.latest = now
+	case back < 0:
+		e.latest = now
 	}
-	at := heap.Pop(&e.queue).(*entry)
-	at.running, at.due = true, time.Time{}
-	return at
+	return now
 }
 
 // done puts a key back: at the time the worker named, or that of a wake-up
 // which came while it worked, whichever is earlier.
-func (e *Engine) done(at *entry, next time.Time) {
+func (e *Engine) done(at *entry, next time.Time, lane Lane) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	at.running = false
+	e.running--
+	e.due.leave(at.lane.Line)
+	at.at, at.lane = nowhere, lane
 	if due := earlier(at.due, next); !due.IsZero() {
 		e.setDue(at, due)
-		return
+	} else {
+		delete(e.entries, at.key)
 	}
-	delete(e.entries, at.key)
+	e.signal() // there is room for another
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -191,31 +251,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// queue is a heap of entries by due time.
-type queue []*entry
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	at := x.(*entry)
-	at.index = len(*q)
-	*q = append(*q, at)
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	at := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	at.index = -1
-	return at
 }

@@ -35,6 +35,15 @@ func (l *log) check(t *testing.T, want ...string) {
 	}
 }
 
+// newEngine makes an engine whose keys are all in one lane, and wait for nobody
+// in particular.
+func newEngine(workers int, work func(context.Context, string) time.Time) *Engine {
+	return New(Config{
+		Workers: workers, Most: func(string) int { return workers }, Now: time.Now,
+		Work: func(ctx context.Context, key string, in Lane) (time.Time, Lane) { return work(ctx, key), in },
+	})
+}
+
 // run starts an engine and returns what ends it and waits for its end. Time in
 // these tests is that of a bubble: it passes when everybody waits.
 func run(e *Engine) (stop func()) {
@@ -62,16 +71,16 @@ func TestKeysAreWorkedOnWhenDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
-		e := New(1, time.Now, func(_ context.Context, key string) time.Time {
+		e := newEngine(1, func(_ context.Context, key string) time.Time {
 			l.add(key)
 			return time.Time{}
 		})
-		e.Schedule("late", in(time.Hour))
-		e.Schedule("first", in(time.Second))
-		e.Schedule("at once", time.Time{})
+		e.Schedule("late", Lane{}, in(time.Hour))
+		e.Schedule("first", Lane{}, in(time.Second))
+		e.Schedule("at once", Lane{}, time.Time{})
 		defer run(e)()
-		e.Schedule("second", in(2*time.Second))
-		e.Schedule("past", in(-time.Hour))
+		e.Schedule("second", Lane{}, in(2*time.Second))
+		e.Schedule("past", Lane{}, in(-time.Hour))
 		pass(2 * time.Hour)
 		l.check(t, "past 0s", "at once 0s", "first 1s", "second 2s", "late 1h0m0s")
 		if e.Len() != 0 {
@@ -84,17 +93,17 @@ func TestTheEarlierOfTwoTimesCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
-		e := New(4, time.Now, func(_ context.Context, key string) time.Time {
+		e := newEngine(4, func(_ context.Context, key string) time.Time {
 			l.add(key)
 			return time.Time{}
 		})
 		defer run(e)()
-		e.Schedule("passed by", in(30*time.Minute))
-		e.Schedule("sooner", in(time.Hour))
-		e.Schedule("sooner", in(time.Minute))
-		e.Schedule("not later", in(2*time.Minute))
-		e.Schedule("not later", in(time.Hour))
-		e.Schedule("woken", in(time.Hour))
+		e.Schedule("passed by", Lane{}, in(30*time.Minute))
+		e.Schedule("sooner", Lane{}, in(time.Hour))
+		e.Schedule("sooner", Lane{}, in(time.Minute))
+		e.Schedule("not later", Lane{}, in(2*time.Minute))
+		e.Schedule("not later", Lane{}, in(time.Hour))
+		e.Schedule("woken", Lane{}, in(time.Hour))
 		pass(3 * time.Minute)
 		e.Wake("woken")
 		pass(24 * time.Hour)
@@ -107,7 +116,7 @@ func TestWorkComesBackWhenItSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
 		times := 0
-		e := New(4, time.Now, func(_ context.Context, key string) time.Time {
+		e := newEngine(4, func(_ context.Context, key string) time.Time {
 			l.add(key)
 			if times++; times == 4 {
 				return time.Time{}
@@ -136,15 +145,15 @@ func TestWakeWhileRunning(t *testing.T) {
 		{func(e *Engine) { e.Wake("a") }, 0, []string{"a 0s", "a 10s"}, "again at once, but after the worker"},
 		{func(e *Engine) { e.Wake("a"); e.Wake("a") }, 0, []string{"a 0s", "a 10s"}, "two wake-ups are one"},
 		{func(e *Engine) { e.Wake("a") }, time.Hour, []string{"a 0s", "a 10s"}, "the wake-up is earlier than what the worker wanted"},
-		{func(e *Engine) { e.Schedule("a", in(time.Hour)) }, time.Minute, []string{"a 0s", "a 1m10s"}, "what the worker wanted is earlier"},
-		{func(e *Engine) { e.Schedule("a", in(time.Minute)) }, 0, []string{"a 0s", "a 1m5s"}, "a time that was scheduled meanwhile"},
-		{func(e *Engine) { e.Schedule("a", time.Time{}) }, 0, []string{"a 0s", "a 10s"}, "the zero time is no less a wake-up"},
+		{func(e *Engine) { e.Schedule("a", Lane{}, in(time.Hour)) }, time.Minute, []string{"a 0s", "a 1m10s"}, "what the worker wanted is earlier"},
+		{func(e *Engine) { e.Schedule("a", Lane{}, in(time.Minute)) }, 0, []string{"a 0s", "a 1m5s"}, "a time that was scheduled meanwhile"},
+		{func(e *Engine) { e.Schedule("a", Lane{}, time.Time{}) }, 0, []string{"a 0s", "a 10s"}, "the zero time is no less a wake-up"},
 		{func(*Engine) {}, 0, []string{"a 0s"}, "nobody wakes it"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLog()
 			first := true
-			e := New(4, time.Now, func(_ context.Context, key string) time.Time {
+			e := newEngine(4, func(_ context.Context, key string) time.Time {
 				l.add(key)
 				if !first {
 					return time.Time{}
@@ -164,31 +173,4 @@ func TestWakeWhileRunning(t *testing.T) {
 			l.check(t, test.want...)
 		})
 	}
-}
-
-// TestClockIsSet holds that the engine follows the clock it was given, not the
-// time that it has waited: a machine may sleep, a clock may be set.
-func TestClockIsSet(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var ahead time.Duration
-		l := newLog()
-		e := New(1, func() time.Time {
-			mu.Lock()
-			defer mu.Unlock()
-			return time.Now().Add(ahead)
-		}, func(_ context.Context, key string) time.Time {
-			l.add(key)
-			return time.Time{}
-		})
-		e.Schedule("a", in(24*time.Hour))
-		defer run(e)()
-		pass(90 * time.Second)
-		mu.Lock()
-		ahead = 24 * time.Hour
-		mu.Unlock()
-		pass(longestNap)
-		l.check(t, "a 2m0s")
-	})
 }

@@ -18,7 +18,7 @@ func TestWorkersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers, keys = 7, 100
 		var now, most atomic.Int32
-		e := New(workers, time.Now, func(context.Context, string) time.Time {
+		e := newEngine(workers, func(context.Context, string) time.Time {
 			if n := now.Add(1); n > most.Load() {
 				most.Store(n)
 			}
@@ -51,7 +51,7 @@ func TestNoKeyIsLostOrWorkedOnTwice(t *testing.T) {
 		const keys, wakers, wakes = 5, 8, 400
 		var wanted, seen [keys]atomic.Int64
 		var busy [keys]atomic.Bool
-		e := New(3, time.Now, func(_ context.Context, key string) time.Time {
+		e := newEngine(3, func(_ context.Context, key string) time.Time {
 			k := key[0] - '0'
 			if busy[k].Swap(true) {
 				t.Errorf("two workers on key %s", key)
@@ -91,7 +91,7 @@ func TestRunReturnsAfterItsWorkers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int32
-		e := New(3, time.Now, func(ctx context.Context, _ string) time.Time {
+		e := newEngine(3, func(ctx context.Context, _ string) time.Time {
 			<-ctx.Done()
 			<-time.After(time.Second) // it finishes what it has begun
 			ended.Add(1)
@@ -123,11 +123,11 @@ func TestRunAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
-		e := New(1, time.Now, func(_ context.Context, key string) time.Time {
+		e := newEngine(1, func(_ context.Context, key string) time.Time {
 			l.add(key)
 			return time.Time{}
 		})
-		e.Schedule("a", in(time.Minute))
+		e.Schedule("a", Lane{}, in(time.Minute))
 		run(e)()
 		pass(time.Hour)
 		l.check(t)
@@ -143,7 +143,7 @@ func TestRunEndsWithWorkLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		worked := 0
-		e := New(1, time.Now, func(context.Context, string) time.Time {
+		e := newEngine(1, func(context.Context, string) time.Time {
 			worked++
 			<-release
 			return time.Time{}
@@ -169,14 +169,14 @@ func TestWaitingCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const keys = 10_000
 		var worked atomic.Int64
-		e := New(16, time.Now, func(context.Context, string) time.Time {
+		e := newEngine(16, func(context.Context, string) time.Time {
 			worked.Add(1)
 			return time.Time{}
 		})
 		defer run(e)()
 		before := runtime.NumGoroutine()
 		for n := range keys {
-			e.Schedule(fmt.Sprint(n), in(24*time.Hour+time.Duration(n)*time.Millisecond))
+			e.Schedule(fmt.Sprint(n), Lane{}, in(24*time.Hour+time.Duration(n)*time.Millisecond))
 		}
 		pass(23 * time.Hour)
 		if worked.Load() != 0 || e.Len() != keys {

@@ -109,6 +109,19 @@ func Bool[T any](name, doc string, at func(*T) *bool) Field[T] {
 		func(v bool) any { return v })
 }
 
+// Int is a whole number that parse accepts.
+func Int[T any](name, doc string, parse func(int) (int, error), at func(*T) *int) Field[T] {
+	return bind(name, doc, framework.TypeInt, at,
+		func(in any) (int, error) {
+			n, ok := in.(int)
+			if !ok {
+				return 0, fmt.Errorf("must be a whole number, not %T", in)
+			}
+			return parse(n)
+		},
+		func(v int) any { return v })
+}
+
 // Seconds is a duration: any form that Vault takes, shown as whole seconds.
 func Seconds[T any](name, doc string, at func(*T) *time.Duration) Field[T] {
 	return bind(name, doc, framework.TypeDurationSecond, at,

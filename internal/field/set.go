@@ -186,6 +186,7 @@ func Form(t framework.FieldType) string {
 var forms = map[framework.FieldType]string{
 	framework.TypeString:           "a text",
 	framework.TypeCommaStringSlice: "a list of texts",
+	framework.TypeInt:              "a whole number",
 	framework.TypeBool:             "true or false",
 	framework.TypeDurationSecond:   "a duration that is not negative: a number of seconds, or a text like 90m",
 }

@@ -183,6 +183,17 @@ func (o *Order) Final() bool {
 	return known && at.step == nil
 }
 
+// DueAt tells when the next step is due as a clock says that shows now. A record
+// that was written later than that shows that the clock was set back since, and
+// its Due is a time of the old one: the step is due at once, so that nobody waits
+// for a time that may be years away. At worst a CA is asked once too early.
+func (o *Order) DueAt(now time.Time) time.Time {
+	if o.Updated.After(now) && !o.Due.IsZero() {
+		return now
+	}
+	return o.Due
+}
+
 // Authorization finds the demand for an identifier, given in its canonical
 // form. Should a CA demand two proofs for one identifier it is the first that
 // nobody has reported, so that one after the other can be seen to.

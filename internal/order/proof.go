@@ -235,6 +235,22 @@ func (o *Order) Proofs() []Proof {
 	return out
 }
 
+// Providers lists the DNS providers that the next step works with, whose services
+// or name servers may keep it waiting; none when the step is for the CA.
+func (o *Order) Providers() []string {
+	if o.State != StateFulfilling && o.State != StatePropagating {
+		return nil
+	}
+	var labels []string
+	for i := range o.Authorizations {
+		if a := &o.Authorizations[i]; a.automatic() {
+			labels = append(labels, a.Proof.Provider)
+		}
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels)
+}
+
 // digest is the value of the TXT record (RFC 8555 §8.4).
 func digest(keyAuthorization string) string {
 	sum := sha256.Sum256([]byte(keyAuthorization))

@@ -1,0 +1,79 @@
+package pkiexternalca
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/engine"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// loadUntilDone schedules every active order, however often storage fails.
+func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e engines) {
+	for {
+		err := b.applyConfig(ctx, s)
+		if err == nil {
+			err = loadDebts(ctx, s, e.debts)
+		}
+		if err == nil {
+			err = b.load(ctx, s, e.orders)
+		}
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		b.Logger().Error("loading the active orders failed and will be tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(b.storagePause):
+		}
+	}
+}
+
+// load schedules the active orders. What each waits for is in its record, which
+// the worker reads; only the orders' places at CAs must be known before any
+// order is submitted.
+func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine) error {
+	names, err := active.List(ctx, s, "")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		ids, err := active.List(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := b.loadOrder(ctx, s, e, strings.TrimSuffix(name, "/"), order.ID(id)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
+	beginning := b.isReserved(active.Prefix + role + "/" + string(id)) // asked before the record is read
+	o, err := orders.Get(ctx, s, orderPath(id))
+	switch {
+	case errors.Is(err, store.ErrNotFound) && beginning:
+		return nil // the request that made the mark is about to store the order, and to wake it
+	case errors.Is(err, store.ErrNotFound):
+		return active.Delete(ctx, s, role+"/"+string(id)) // it ended before it had
+	case errors.Is(err, store.ErrUnreadable):
+		b.Logger().Error("an active order cannot be read and is left alone", "order", id, "error", err)
+		return nil // the others must not wait for it
+	case err != nil:
+		return err
+	}
+	if o.URL != "" && !o.Final() {
+		b.claims.claim(o.URL, id)
+	}
+	e.Schedule(string(id), laneOf(o), o.DueAt(b.now()))
+	return nil
+}
