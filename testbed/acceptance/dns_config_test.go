@@ -14,7 +14,7 @@ import (
 func (s dnsSite) mountSettings(t *testing.T) {
 	want := fields{
 		"propagation_check": "authoritative", "nameservers": []any{s.resolver.Addr},
-		"propagation_interval": 1.0, "propagation_timeout": 60.0,
+		"propagation_interval": 1.0, "propagation_timeout": 60.0, "max_requests_per_account": 16.0,
 	}
 	if got := s.read(t, "config"); !reflect.DeepEqual(got, want) {
 		t.Errorf("the settings are %v, want %v", got, want)
@@ -23,12 +23,14 @@ func (s dnsSite) mountSettings(t *testing.T) {
 	s.vault(t, "secrets", "enable", "-path="+path, testbed.CatalogName)
 	initial := fields{
 		"propagation_check": "authoritative", "nameservers": []any{}, "propagation_interval": 5.0, "propagation_timeout": 600.0,
+		"max_requests_per_account": 16.0,
 	}
 	checkSettings(t, s, path, initial)
-	s.vault(t, "write", path+"/config", "propagation_check=recursive", "nameservers=192.0.2.53:53,[2001:db8::53]:53", "propagation_timeout=1h")
+	s.vault(t, "write", path+"/config", "propagation_check=recursive", "nameservers=192.0.2.53:53,[2001:db8::53]:53", "propagation_timeout=1h",
+		"max_requests_per_account=64")
 	checkSettings(t, s, path, fields{
 		"propagation_check": "recursive", "nameservers": []any{"192.0.2.53:53", "[2001:db8::53]:53"},
-		"propagation_interval": 5.0, "propagation_timeout": 3600.0,
+		"propagation_interval": 5.0, "propagation_timeout": 3600.0, "max_requests_per_account": 64.0,
 	})
 	s.vault(t, "delete", path+"/config")
 	checkSettings(t, s, path, initial)
