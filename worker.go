@@ -41,8 +41,11 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID, lane
 		}
 		in := *lane
 		*lane = laneOf(o)
-		if due := o.DueAt(b.now()); *lane != in || due.After(b.now()) {
+		switch due := o.DueAt(b.now()); {
+		case due.After(b.now()):
 			return due
+		case *lane != in:
+			return b.now()
 		}
 		if err := b.step(ctx, s, o); err != nil && !errors.Is(err, errRace) && ctx.Err() == nil {
 			b.Logger().Warn("an order cannot be stored; trying again", "order", id, "error", err)
