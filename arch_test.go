@@ -80,6 +80,7 @@ var layers = []layer{
 		"the life of an order is tested without Vault and HTTP: it declares the CA and the safe that it is handed",
 	},
 	{"./internal/renewal", nil, "months pass in its tests only because it is arithmetic on times that it is handed"},
+	{"./internal/retention", nil, "when something may be deleted must be readable, and testable, without anything to delete"},
 	{"./internal/secret", nil, "what keeps secrets from being printed must not depend on who prints"},
 	{"./internal/upstream", []string{"golang.org/x/net/html"}, "what foreign servers send is read the same way for everybody"},
 	{"./internal/store", []string{"github.com/hashicorp/vault/sdk/logical"}, "storage knows nothing of the records it keeps"},

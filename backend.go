@@ -35,6 +35,9 @@ type backend struct {
 	jitter func() float64
 	// storagePause is how long work rests when storage fails.
 	storagePause time.Duration
+	// tidyRest is how long storage is left to others between two steps of the
+	// deletion of old orders.
+	tidyRest time.Duration
 
 	// records remembers what was read from storage and written to it.
 	records     *store.Cache
@@ -77,6 +80,7 @@ func newBackend(now func() time.Time) *backend {
 		jitter:       rand.Float64,
 		storagePause: 5 * time.Second,
 		records:      store.NewCache(mostRemembered, remembered...),
+		tidyRest:     time.Second,
 		authorities:  newAuthorities(now),
 		claims:       newClaims(),
 		orderLocks:   locksutil.CreateLocks(),

@@ -185,7 +185,7 @@ func newOrderRecord(id order.ID) *order.Order {
 }
 
 // idAt is the id of an order that was made at a time.
-func idAt(b *testing.B, at time.Time) order.ID {
+func idAt(b testing.TB, at time.Time) order.ID {
 	b.Helper()
 	id, err := uuid.NewV7()
 	if err != nil {

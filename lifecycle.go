@@ -20,9 +20,11 @@ type lifecycle struct {
 	// collector removes TXT records. It has workers of its own: a DNS service
 	// that does not answer must not keep orders waiting.
 	collector *engine.Engine
-	cancel    context.CancelFunc
-	stopped   chan struct{} // closed when the engine has
-	closed    bool          // by Clean: nothing starts any more
+	// tidier deletes old orders.
+	tidier  *engine.Engine
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when the engine has
+	closed  bool          // by Clean: nothing starts any more
 }
 
 // initialize starts the work. Vault waits for it while it unseals, so it does
@@ -62,16 +64,16 @@ func (b *backend) start(s logical.Storage) {
 	ctx, cancel := context.WithCancel(context.Background())
 	before := l.stopped
 	l.cancel, l.stopped = cancel, make(chan struct{})
-	l.engine, l.collector = b.newEngine(s), b.newCollector(s)
+	l.engine, l.collector, l.tidier = b.newEngine(s), b.newCollector(s), b.newTidying(s)
 	// Only the node that works is sure to hear of every change.
 	if !b.System().CachingDisabled() {
 		b.records.Open()
 	}
-	go b.supervise(ctx, s, engines{l.engine, l.collector}, before, l.stopped)
+	go b.supervise(ctx, s, engines{l.engine, l.collector, l.tidier}, before, l.stopped)
 }
 
 // engines are those of one run.
-type engines struct{ orders, debts *engine.Engine }
+type engines struct{ orders, debts, tidying *engine.Engine }
 
 // supervise loads the active orders, then runs the engine until ctx ends. It
 // begins when the engine before it has stopped: no order is worked on by two.
@@ -83,9 +85,10 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 		<-before
 	}
 	b.loadUntilDone(ctx, s, e)
-	var collecting sync.WaitGroup
-	defer collecting.Wait()
-	collecting.Go(func() { e.debts.Run(ctx) })
+	var others sync.WaitGroup
+	defer others.Wait()
+	others.Go(func() { e.debts.Run(ctx) })
+	others.Go(func() { e.tidying.Run(ctx) })
 	e.orders.Run(ctx)
 }
 
@@ -100,7 +103,7 @@ func (b *backend) stop(forGood bool) {
 		return
 	}
 	l.cancel()
-	l.engine, l.collector = nil, nil
+	l.engine, l.collector, l.tidier = nil, nil, nil
 	b.records.Close()
 	if !forGood {
 		return
@@ -111,11 +114,11 @@ func (b *backend) stop(forGood bool) {
 	}
 }
 
-// running gives the engines, both nil while none runs.
+// running gives the engines, nil while none runs.
 func (b *backend) running() engines {
 	b.lifecycle.mu.Lock()
 	defer b.lifecycle.mu.Unlock()
-	return engines{b.lifecycle.engine, b.lifecycle.collector}
+	return engines{b.lifecycle.engine, b.lifecycle.collector, b.lifecycle.tidier}
 }
 
 // begin has a new order worked on.

@@ -30,6 +30,8 @@ type mount struct {
 	now func() time.Time
 	// storagePause is how long work rests when storage fails.
 	storagePause time.Duration
+	// tidyRest is how long the deletion of old orders rests between its steps.
+	tidyRest time.Duration
 	// entity is who sends the requests.
 	entity string
 	// heard is told everything that a client gets to see.
@@ -61,7 +63,7 @@ func newMount(t testing.TB, options ...option) *mount {
 // mountOn mounts the engine on a storage, as Vault does after a restart.
 func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 	t.Helper()
-	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, storagePause: 20 * time.Millisecond, system: &host{
+	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, storagePause: 20 * time.Millisecond, tidyRest: time.Second, system: &host{
 		StaticSystemView: logical.StaticSystemView{
 			ReplicationStateVal: consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled,
 			PluginEnvironment:   &logical.PluginEnvironment{},
@@ -71,7 +73,7 @@ func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 		change(m)
 	}
 	m.b = newBackend(func() time.Time { return m.now() })
-	m.b.storagePause = m.storagePause
+	m.b.storagePause, m.b.tidyRest = m.storagePause, m.tidyRest
 	conf := &logical.BackendConfig{Logger: m.log, System: m.system, StorageView: s}
 	if err := m.b.Setup(t.Context(), conf); err != nil {
 		t.Fatalf("setting up: %v", err)

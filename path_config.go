@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -30,6 +32,10 @@ type mountConfig struct {
 	// MaxRequests bounds the requests of each account that are in flight; 0 means
 	// [defaultRequests].
 	MaxRequests int `json:"max_requests_per_account,omitempty"`
+	// How long finished orders are kept, see [retention.Policy]; nil leaves it to
+	// the defaults.
+	TidyFailed    *time.Duration `json:"tidy_failed_after,omitempty"`
+	TidyCompleted *time.Duration `json:"tidy_completed_after,omitempty"`
 }
 
 // maxRequests is the bound that holds.
@@ -38,10 +44,11 @@ func (c *mountConfig) maxRequests() int { return cmp.Or(c.MaxRequests, defaultRe
 // configName is the one name below configs.
 const configName = "mount"
 
-var configFields = append(
+var configFields = slices.Concat(
 	field.Lift(dnsprovider.PropagationFields(), func(c *mountConfig) *dnsprovider.Propagation { return &c.Propagation }),
-	field.Int("max_requests_per_account", "How many requests of one ACME account may be in flight at once", parseMaxRequests,
-		func(c *mountConfig) *int { return &c.MaxRequests }),
+	field.Set[mountConfig]{field.Int("max_requests_per_account", "How many requests of one ACME account may be in flight at once", parseMaxRequests,
+		func(c *mountConfig) *int { return &c.MaxRequests })},
+	retentionFields,
 )
 
 func parseMaxRequests(n int) (int, error) {
@@ -63,9 +70,10 @@ func (b *backend) configPaths() []*framework.Path {
 	return []*framework.Path{b.path(endpoint{
 		pattern: "config", suffix: "config",
 		synopsis: "Configuration of the mount",
-		help: `How many requests of one account may be in flight, 16 unless it is set; the other settings hold where a
-DNS provider has none of its own. What is not set there either is sensible: the zone's name servers are asked, every
-5 seconds for 10 minutes.`,
+		help: `How many requests of one account may be in flight, 16 unless it is set; how long finished orders are
+kept, unless it is set 7 days after they failed, or 30 days after their certificate has expired; the other settings hold
+where a DNS provider has none of its own. What is not set there either is sensible: the zone's name servers are asked,
+every 5 seconds for 10 minutes.`,
 		fields: configFields.Schema(nil),
 		operations: map[logical.Operation]operation{
 			logical.ReadOperation:   {summary: "Read the configuration of the mount.", do: b.readConfig, answers: configFields.Shown(), anywhere: true},
@@ -114,6 +122,7 @@ func (b *backend) changeConfig(ctx context.Context, s logical.Storage, change fu
 	defer b.configLock.Unlock()
 	err := change()
 	b.dns.forget()
+	b.wakeTidying()
 	return errors.Join(err, b.obeyConfig(ctx, s))
 }
 

@@ -11,6 +11,7 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/retention"
 	"vault-plugin-secrets-pki-external-ca/internal/secret"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
@@ -28,7 +29,7 @@ var (
 	orderKeys     = store.Collection[storedKey]{Kind: "private key of order", Prefix: "order-key/", Version: 1}
 	certificates  = store.Collection[order.Certificate]{Kind: "certificate of order", Prefix: "certificate/", Version: 1, Shared: true}
 	// orderHours names each hour that has orders.
-	orderHours = store.Collection[struct{}]{Kind: "hour of orders", Prefix: "order-hour/", Version: 1}
+	orderHours = store.Collection[hourMark]{Kind: "hour of orders", Prefix: "order-hour/", Version: 1}
 	// active names each order that is not final, below its role.
 	active = store.Collection[struct{}]{Kind: "active order", Prefix: "active/", Version: 1}
 	// serials leads from a certificate's serial number to its order.
@@ -63,13 +64,24 @@ type reference struct {
 	Order order.ID `json:"order"`
 }
 
+// hourMark says that there are orders that were made in an hour, and when it is
+// worth looking whether any of them can go.
+type hourMark struct {
+	// Policy is that by which NextTidy was reckoned; zero when the orders were
+	// never looked through.
+	Policy retention.Policy `json:"policy,omitzero"`
+	// NextTidy is before the earliest time at which anything can go; zero means
+	// never.
+	NextTidy time.Time `json:"next_tidy,omitzero"`
+}
+
 // orderPath is where an order's records lie below their prefixes.
 func orderPath(id order.ID) string { return id.Hour() + "/" + string(id) }
 
 // serialPath spreads serial numbers over 256 shards by their last byte.
 func serialPath(serial string) string {
 	plain := strings.ReplaceAll(serial, ":", "")
-	return plain[len(plain)-2:] + "/" + plain
+	return plain[max(0, len(plain)-2):] + "/" + plain
 }
 
 func activePath(o *order.Order) string { return o.Role + "/" + string(o.ID) }
@@ -99,7 +111,7 @@ func createOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
 func markHour(ctx context.Context, s logical.Storage, id order.ID) error {
 	_, err := orderHours.Get(ctx, s, id.Hour())
 	if errors.Is(err, store.ErrNotFound) {
-		return orderHours.Put(ctx, s, id.Hour(), &struct{}{})
+		return orderHours.Put(ctx, s, id.Hour(), &hourMark{})
 	}
 	return err
 }

@@ -135,6 +135,29 @@ func Seconds[T any](name, doc string, at func(*T) *time.Duration) Field[T] {
 		func(v time.Duration) any { return int64(v / time.Second) })
 }
 
+// SecondsOr is Seconds of which a record knows whether it was ever sent: nil
+// stands for the fallback, which may change with a release. A duration is at most
+// longest.
+func SecondsOr[T any](name, doc string, fallback, longest time.Duration, at func(*T) **time.Duration) Field[T] {
+	return bind(name, doc, framework.TypeDurationSecond, at,
+		func(in any) (*time.Duration, error) {
+			n, ok := in.(int)
+			if !ok {
+				return nil, fmt.Errorf("must be a duration, not %T", in)
+			}
+			if int64(n) > int64(longest/time.Second) {
+				return nil, fmt.Errorf("must be at most %s", longest)
+			}
+			return new(time.Duration(n) * time.Second), nil
+		},
+		func(v *time.Duration) any {
+			if v == nil {
+				v = &fallback
+			}
+			return int64(*v / time.Second)
+		}).Default(int(fallback / time.Second))
+}
+
 // Shown is a field of answers only.
 func Shown[T any](name, doc string, typ framework.FieldType, show func(*T) any) Field[T] {
 	return Field[T]{name: name, schema: framework.FieldSchema{Type: typ, Description: doc}, show: show}

@@ -51,4 +51,13 @@ func (id ID) Hour() string { return HourOf(id.Time()) }
 // HourOf is the bucket of all orders made in the hour of t.
 func HourOf(t time.Time) string { return t.UTC().Format(hourLayout) }
 
+// ParseHour gives the beginning of the hour that a bucket is named after.
+func ParseHour(bucket string) (time.Time, error) {
+	t, err := time.Parse(hourLayout, bucket)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%.64q is not the name of an hour, as 2026112309 is", bucket)
+	}
+	return t, nil
+}
+
 const hourLayout = "2006010215"
