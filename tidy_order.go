@@ -21,7 +21,7 @@ func (b *backend) tidyOrder(ctx context.Context, s logical.Storage, policy reten
 	lock.Lock()
 	defer lock.Unlock()
 	now := b.now()
-	o, err := orders.Get(ctx, s, hour+"/"+name)
+	o, err := orders.Get(ctx, store.Beneath(s), hour+"/"+name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return time.Time{}, true, nil

@@ -72,6 +72,15 @@ func (c *Cache) Over(s logical.Storage) logical.Storage {
 	return &cached{c, s}
 }
 
+// Beneath gives the storage below a cache, for reading much that nobody will read
+// again soon, and s itself where there is none. Nothing may be written to it.
+func Beneath(s logical.Storage) logical.Storage {
+	if c, ok := s.(*cached); ok {
+		return c.Storage
+	}
+	return s
+}
+
 // Open lets the cache remember from now on.
 func (c *Cache) Open() {
 	c.mu.Lock()

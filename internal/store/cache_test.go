@@ -211,6 +211,24 @@ func TestOnlyTheNamedPrefixesAreRemembered(t *testing.T) {
 }
 
 // TestCacheIsBounded by bytes; the record that was used last stays longest.
+// TestBeneath: what is read past a cache is not remembered.
+func TestBeneath(t *testing.T) {
+	t.Parallel()
+	inner := &logical.InmemStorage{}
+	c := NewCache(1<<20, "fruit/")
+	c.Open()
+	s := c.Over(inner)
+	if err := inner.Put(t.Context(), &logical.StorageEntry{Key: "fruit/pear", Value: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if Beneath(s) != logical.Storage(inner) || Beneath(inner) != logical.Storage(inner) {
+		t.Error("what is beneath is another storage")
+	}
+	if entry, err := Beneath(s).Get(t.Context(), "fruit/pear"); err != nil || entry == nil || len(c.entries) > 0 {
+		t.Errorf("%v was read past the cache (%v), which remembers %d records", entry, err, len(c.entries))
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 10_000
