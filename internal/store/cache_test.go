@@ -210,7 +210,6 @@ func TestOnlyTheNamedPrefixesAreRemembered(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded by bytes; the record that was used last stays longest.
 // TestBeneath: what is read past a cache is not remembered.
 func TestBeneath(t *testing.T) {
 	t.Parallel()
@@ -229,6 +228,7 @@ func TestBeneath(t *testing.T) {
 	}
 }
 
+// TestCacheIsBounded by bytes; the record that was used last stays longest.
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 10_000
