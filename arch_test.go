@@ -83,6 +83,7 @@ var layers = []layer{
 	{"./internal/retention", nil, "when something may be deleted must be readable, and testable, without anything to delete"},
 	{"./internal/secret", nil, "what keeps secrets from being printed must not depend on who prints"},
 	{"./internal/upstream", []string{"golang.org/x/net/html"}, "what foreign servers send is read the same way for everybody"},
+	{"./internal/watch", nil, "who waits for a thing need not know what it is"},
 	{"./internal/store", []string{"github.com/hashicorp/vault/sdk/logical"}, "storage knows nothing of the records it keeps"},
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
+	"vault-plugin-secrets-pki-external-ca/internal/watch"
 )
 
 // requestPatience is how long a request waits for an answer of the CA. A
@@ -40,8 +41,10 @@ type backend struct {
 	tidyRest time.Duration
 
 	// records remembers what was read from storage and written to it.
-	records     *store.Cache
-	lifecycle   lifecycle
+	records   *store.Cache
+	lifecycle lifecycle
+	// watches has the requests that wait for orders.
+	watches     watch.Hub
 	authorities *authorities
 	claims      claims
 	// orderLocks guard the read and write of one order's record, never a

@@ -70,11 +70,20 @@ func (b *backend) hasCertificate(ctx context.Context, s logical.Storage, o *orde
 	return current.Put(ctx, s, path, at)
 }
 
+// joining says when a draft becomes an order.
+type joining struct {
+	// fresh: even if one for the same wish is under way.
+	fresh bool
+	// unless something makes all orders needless: a certificate that came
+	// meanwhile. It may be nil.
+	unless func(*standing) (done bool, err error)
+}
+
 // join gives the order that is under way for the same wish as a draft, or else
-// stores the draft; fresh stores it in any case. It tells which. The order is
-// announced before it is stored, so that after a crash at any point there is at
-// most one.
-func (b *backend) join(ctx context.Context, s logical.Storage, draft *order.Order, fresh bool) (o *order.Order, joined bool, err error) {
+// stores the draft, and tells which; it gives nil when no order is needed. The
+// order is announced before it is stored, so that after a crash at any point
+// there is at most one.
+func (b *backend) join(ctx context.Context, s logical.Storage, draft *order.Order, how joining) (o *order.Order, joined bool, err error) {
 	path, err := currentPath(draft)
 	if err != nil {
 		return nil, false, err
@@ -86,7 +95,12 @@ func (b *backend) join(ctx context.Context, s logical.Storage, draft *order.Orde
 	if err != nil {
 		return nil, false, err
 	}
-	if !fresh {
+	if how.unless != nil {
+		if done, err := how.unless(at); done || err != nil {
+			return nil, false, err
+		}
+	}
+	if !how.fresh {
 		if live, err := underWay(ctx, s, at.Live, draft); err != nil || live != nil {
 			return live, live != nil, err
 		}

@@ -69,6 +69,9 @@ type operation struct {
 	// anywhere lets a performance standby answer; otherwise the active node
 	// does, because the handler writes or needs what was written just now.
 	anywhere bool
+	// unpublished keeps an operation that only explains itself out of the
+	// description of the API.
+	unpublished bool
 }
 
 func (b *backend) path(e endpoint) *framework.Path {
@@ -86,6 +89,7 @@ func (b *backend) path(e endpoint) *framework.Path {
 			Callback:                    b.guard(op.do),
 			Summary:                     op.summary,
 			Responses:                   op.responses(),
+			Unpublished:                 op.unpublished,
 			ForwardPerformanceStandby:   !op.anywhere,
 			ForwardPerformanceSecondary: !op.anywhere,
 			DisplayAttrs:                &framework.DisplayAttributes{OperationVerb: op.verb},

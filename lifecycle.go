@@ -105,6 +105,7 @@ func (b *backend) stop(forGood bool) {
 	l.cancel()
 	l.engine, l.collector, l.tidier = nil, nil, nil
 	b.records.Close()
+	b.watches.NotifyAll() // nothing more will come here
 	if !forGood {
 		return
 	}

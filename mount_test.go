@@ -134,7 +134,7 @@ func (m *mount) listen(path string, resp *logical.Response, err error) {
 	text := fmt.Sprint(err)
 	if resp != nil {
 		shown := maps.Clone(resp.Data)
-		if strings.HasSuffix(path, "/fetch-cert") || strings.HasSuffix(path, "/cached") {
+		if strings.HasSuffix(path, "/fetch-cert") || strings.HasSuffix(path, "/cached") || strings.HasSuffix(path, "/issue") {
 			delete(shown, "private_key")
 		}
 		body, _ := json.Marshal(shown) // whatever does not encode fails in validate

@@ -135,7 +135,7 @@ func parseFormat(text string) (format, error) {
 }
 
 func (b *backend) certificatePaths() []*framework.Path {
-	return []*framework.Path{b.pathFetchCert(), b.pathCached(), b.pathRevoke()}
+	return []*framework.Path{b.pathFetchCert(), b.pathCached(), b.pathIssue(), b.pathRevoke()}
 }
 
 func (b *backend) pathFetchCert() *framework.Path {
@@ -273,12 +273,16 @@ func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order,
 	if err != nil {
 		return nil, err
 	}
-	switch o.State {
-	case order.StateCompleted, order.StateCollecting: // the latter is about to be completed, its certificate is stored
+	if servable(o) {
 		return o, nil
 	}
 	return nil, notFound("the certificate issued last for these identifiers (order %s) is not served: the order is %s", o.ID, o.State.Status())
 }
+
+// servable tells whether the certificate of the order that has it last may be
+// given away. An order that is not final is about to be completed: its
+// certificate was stored before it became the last one.
+func servable(o *order.Order) bool { return o.State == order.StateCompleted || !o.Final() }
 
 // validity reads how long a certificate must be good for.
 func (b *backend) validity(req *request) (func(*order.Certificate) error, error) {

@@ -32,6 +32,9 @@ type mountConfig struct {
 	// MaxRequests bounds the requests of each account that are in flight; 0 means
 	// [defaultRequests].
 	MaxRequests int `json:"max_requests_per_account,omitempty"`
+	// MaxWaiting bounds the requests that wait for orders; 0 means
+	// [defaultWaiting].
+	MaxWaiting int `json:"max_waiting_requests,omitempty"`
 	// How long finished orders are kept, see [retention.Policy]; nil leaves it to
 	// the defaults.
 	TidyFailed    *time.Duration `json:"tidy_failed_after,omitempty"`
@@ -41,13 +44,20 @@ type mountConfig struct {
 // maxRequests is the bound that holds.
 func (c *mountConfig) maxRequests() int { return cmp.Or(c.MaxRequests, defaultRequests) }
 
+// maxWaiting is the bound that holds.
+func (c *mountConfig) maxWaiting() int { return cmp.Or(c.MaxWaiting, defaultWaiting) }
+
 // configName is the one name below configs.
 const configName = "mount"
 
 var configFields = slices.Concat(
 	field.Lift(dnsprovider.PropagationFields(), func(c *mountConfig) *dnsprovider.Propagation { return &c.Propagation }),
-	field.Set[mountConfig]{field.Int("max_requests_per_account", "How many requests of one ACME account may be in flight at once", parseMaxRequests,
-		func(c *mountConfig) *int { return &c.MaxRequests })},
+	field.Set[mountConfig]{
+		field.Int("max_requests_per_account", "How many requests of one ACME account may be in flight at once", parseMaxRequests,
+			func(c *mountConfig) *int { return &c.MaxRequests }),
+		field.Int("max_waiting_requests", "How many requests may wait for orders at once", parseWaiting,
+			func(c *mountConfig) *int { return &c.MaxWaiting }),
+	},
 	retentionFields,
 )
 
@@ -90,6 +100,7 @@ func (b *backend) readConfig(ctx context.Context, req *request) (*logical.Respon
 	}
 	config.Propagation = config.Propagation.Or(dnsprovider.Defaults)
 	config.MaxRequests = config.maxRequests()
+	config.MaxWaiting = config.maxWaiting()
 	return &logical.Response{Data: configFields.Show(config)}, nil
 }
 

@@ -102,15 +102,20 @@ func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response
 	if err != nil {
 		return nil, err
 	}
-	o, joined, err := b.join(ctx, req.Storage, draft, req.flag("force_new"))
+	o, joined, err := b.join(ctx, req.Storage, draft, joining{fresh: req.flag("force_new")})
 	if err != nil {
 		return nil, err
 	}
 	resp := &logical.Response{Data: map[string]any{"order_id": string(o.ID), "reused": joined}}
+	warnOfRedundant(resp, names)
+	return resp, nil
+}
+
+// warnOfRedundant tells of names that a wildcard beside them covers.
+func warnOfRedundant(resp *logical.Response, names []domainmatch.Name) {
 	for _, overlap := range domainmatch.Redundant(names) {
 		resp.AddWarning(fmt.Sprintf("%s is covered by %s already; public CAs refuse an order with both", overlap.Name, overlap.Wildcard))
 	}
-	return resp, nil
 }
 
 // placeOrder stores an order and has it worked on. Meanwhile its role cannot be

@@ -32,6 +32,7 @@ func (b *backend) saveOrder(ctx context.Context, s logical.Storage, o *order.Ord
 		o.Rev--
 		return err
 	}
+	b.watches.Notify(string(o.ID))
 	if o.Final() {
 		return active.Delete(ctx, s, activePath(o))
 	}
