@@ -35,13 +35,20 @@ there is one order and one certificate. 503 means: not ready yet, ask again.`,
 				Type: framework.TypeDurationSecond, Default: int(defaultWait / time.Second),
 				Description: "How long to wait for the order, at most 30 seconds",
 			},
-			"certificate_format": formatField,
+			"certificate_format": inBody(formatField),
 		}),
 		operations: map[logical.Operation]operation{
 			logical.UpdateOperation: {summary: "Get a certificate, ordering one if need be.", do: b.issue, answers: issuedFields(), verb: "write"},
 			logical.ReadOperation:   {do: refuseRead, unpublished: true},
 		},
 	})
+}
+
+// inBody describes a field of a query for a request that has a body.
+func inBody(field *framework.FieldSchema) *framework.FieldSchema {
+	out := *field
+	out.Query = false
+	return &out
 }
 
 // issuedFields describes the answer of issue.

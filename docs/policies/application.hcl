@@ -31,3 +31,8 @@ path "pki-external-ca/role/web-servers/order/+/fetch-cert" {
 path "pki-external-ca/role/web-servers/cached" {
   capabilities = ["read"]
 }
+
+# With a DNS provider for its names this path alone is enough.
+path "pki-external-ca/role/web-servers/issue" {
+  capabilities = ["create", "update"]
+}

@@ -211,3 +211,12 @@ func TestMakeCSR(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyID(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "garbage", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"} {
+		if id, err := KeyID(text); err == nil {
+			t.Errorf("%q has the key %s", text, id)
+		}
+	}
+}
