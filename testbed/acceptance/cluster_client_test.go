@@ -18,6 +18,7 @@ type journey struct {
 	clusterSite
 	role string // manual or automatic
 	name string // to be certified
+	csr  string // of somebody who has a key already
 	id   string // of the order
 	cert fields // in the end
 }
@@ -55,7 +56,11 @@ func (j *journey) path() string { return "role/" + j.role + "/order/" + j.id }
 
 // begin orders.
 func (j *journey) begin(ctx context.Context) error {
-	got, err := j.ask(ctx, http.MethodPost, "role/"+j.role+"/new-order", fields{"identifiers": j.name})
+	wish := fields{"identifiers": j.name}
+	if j.csr != "" {
+		wish = fields{"csr": j.csr}
+	}
+	got, err := j.ask(ctx, http.MethodPost, "role/"+j.role+"/new-order", wish)
 	if err == nil {
 		j.id = fmt.Sprint(got["order_id"])
 	}
@@ -154,5 +159,15 @@ func must(t *testing.T, journeys []*journey, step func(*journey, context.Context
 	t.Helper()
 	if err := together(t.Context(), journeys, step); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// take is must for one journey and several steps.
+func (j *journey) take(t *testing.T, steps ...func(*journey, context.Context) error) {
+	t.Helper()
+	for _, step := range steps {
+		if err := step(j, t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
