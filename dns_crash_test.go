@@ -39,26 +39,31 @@ func untilPaid(t *testing.T, storage *frail) {
 }
 
 // TestAutomaticOrderSurvivesItsStorage lets the storage fail at every single write
-// of the whole life of an order that Vault proves by itself, and die there. The
-// order is completed all the same, no record is left, and no debt.
+// of the whole life of an order that Vault proves by itself, and die there, in both
+// workflows. The order is completed all the same, no record is left, and no debt.
 func TestAutomaticOrderSurvivesItsStorage(t *testing.T) {
 	t.Parallel()
 	trial := newDNSTrial(t)
 	trials := newCrowd(t)
 	defer trials.wait()
-	writes := trial.order(t, "", 0)
-	for _, kind := range failures {
-		for n := 1; n <= writes; n++ {
-			trials.run(fmt.Sprintf("%s/write %d", kind, n), func(t *testing.T) { trial.order(t, kind, n) })
+	for _, workflow := range []string{"identifiers", "csr"} {
+		writes := trial.order(t, workflow, "", 0)
+		for _, kind := range failures {
+			for n := 1; n <= writes; n++ {
+				trials.run(fmt.Sprintf("%s/%s/write %d", workflow, kind, n), func(t *testing.T) { trial.order(t, workflow, kind, n) })
+			}
 		}
 	}
 }
 
 // order takes an order from the request to the removal of its record, on a storage
 // that fails at the nth write, and gives the number of writes.
-func (d *dnsTrial) order(t *testing.T, kind failure, n int) int {
+func (d *dnsTrial) order(t *testing.T, workflow string, kind failure, n int) int {
 	storage := &frail{Storage: copyOf(t, d.base), kind: kind}
-	client := &persistent{mount: mountOn(t, storage), storage: storage, name: d.name(kind, n)}
+	client := &persistent{mount: mountOn(t, storage), storage: storage, name: workflow + d.name(kind, n)}
+	if workflow == "csr" {
+		client.csr = requestPEM(t, newKey(t), request509{DNSNames: []string{client.name}})
+	}
 	storage.arm(n)
 	client.work()
 	untilPaid(t, storage)
