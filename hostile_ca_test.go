@@ -156,13 +156,9 @@ func TestAuthorizationsThatAreValid(t *testing.T) {
 	}
 }
 
-// TestOneOrderForTwo: Boulder answers newOrder with the pending order that it has
-// for the same names. Two local orders must not share it: one of the two keys
-// would be certified for both (RFC 8555 §7.4).
-func TestOneOrderForTwo(t *testing.T) {
-	t.Parallel()
-	m, ca := withFakeCA(t)
-	m.withRole(nil)
+// givesOneOrder has the CA answer every newOrder with the same order, until it is
+// told to make another one.
+func givesOneOrder(ca *acmetest.ScriptServer) (another func()) {
 	var mu sync.Mutex
 	var pending *httptest.ResponseRecorder
 	ca.On(acmetest.NewOrder, func(w http.ResponseWriter, r *acmetest.Request) {
@@ -178,15 +174,30 @@ func TestOneOrderForTwo(t *testing.T) {
 		w.WriteHeader(pending.Code)
 		_, _ = w.Write(pending.Body.Bytes())
 	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		pending = nil
+	}
+}
+
+// TestOneOrderForTwo: Boulder answers newOrder with the pending order that it has
+// for the same names. Two local orders must not share it: one of the two keys
+// would be certified for both (RFC 8555 §7.4).
+func TestOneOrderForTwo(t *testing.T) {
+	t.Parallel()
+	m, ca := withFakeCA(t)
+	m.withRole(nil)
+	another := givesOneOrder(ca)
 	first := m.order(fields{"identifiers": "www.example.com"})
 	m.awaitStatus("web", first, "awaiting-challenge-fulfillment")
 	second := m.order(fields{"identifiers": "www.example.com", "force_new": true})
 	eventually(t, "the second order to meet the first", func() bool {
 		return strings.Contains(m.read("role/web/order/"+second+"/status", nil)["last_error"].(string), first)
 	})
+	another() // an order that is valid is not given again
 	m.report(first)
 	m.awaitStatus("web", first, "completed")
-	ca.On(acmetest.NewOrder, nil) // an order that is valid is not given again
 	m.report(second)
 	m.awaitStatus("web", second, "completed")
 	keys := map[string]bool{}

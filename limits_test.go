@@ -74,24 +74,3 @@ func TestValidityOfLongCertificates(t *testing.T) {
 		t.Error("a certificate with a day of ten years left passes for one with half of them")
 	}
 }
-
-// TestClaimsAreReleasedByOrder: an order that ended before its place at the CA
-// was stored gives it up all the same.
-func TestClaimsAreReleasedByOrder(t *testing.T) {
-	t.Parallel()
-	c := newClaims()
-	if c.claim("https://ca/1", "a") != "a" || c.claim("https://ca/1", "b") != "a" {
-		t.Error("a place has one holder")
-	}
-	c.claim("https://ca/2", "a") // asked again, and given another place
-	if c.claim("https://ca/1", "b") != "b" {
-		t.Error("the first place of a is not given up for its second")
-	}
-	c.release("a")
-	if c.claim("https://ca/2", "b") != "b" {
-		t.Error("what has ended holds a place")
-	}
-	if len(c.holders) != 1 || len(c.places) != 1 {
-		t.Errorf("left: %v %v", c.holders, c.places)
-	}
-}

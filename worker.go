@@ -28,7 +28,7 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID, lane
 		o, err := orders.Get(ctx, s, orderPath(id))
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			b.claims.release(id)
+			b.leave(ctx, s, id)
 			return time.Time{}
 		case errors.Is(err, store.ErrUnreadable):
 			b.Logger().Error("an order cannot be read and is left alone", "order", id, "error", err)
@@ -57,7 +57,7 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID, lane
 
 // retire removes the mark of a final order, which a crash may have left.
 func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) time.Time {
-	b.claims.release(o.ID)
+	b.leave(ctx, s, o.ID)
 	for _, proof := range o.Proofs() {
 		b.wakeDebt(debtPath(proof))
 	}
