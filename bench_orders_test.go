@@ -167,10 +167,16 @@ func storeCompleted(b *testing.B, s logical.Storage) *order.Order {
 }
 
 // storeActive stores the n-th order that waits for its challenges.
-func storeActive(b *testing.B, s logical.Storage, n int) {
+func storeActive(b testing.TB, s logical.Storage, n int) {
+	b.Helper()
+	storeWaiting(b, s, n, time.Now().Add(time.Hour))
+}
+
+// storeWaiting stores the n-th order that waits for its challenges until a time.
+func storeWaiting(b testing.TB, s logical.Storage, n int, due time.Time) {
 	b.Helper()
 	o := newOrderRecord(idAt(b, time.Now()))
-	o.State, o.Due, o.URL = order.StateAwaiting, time.Now().Add(time.Hour), fmt.Sprintf("https://ca.example/order/%d", n)
+	o.State, o.Due, o.URL = order.StateAwaiting, due, fmt.Sprintf("https://ca.example/order/%d", n)
 	if err := createOrder(b.Context(), s, o); err != nil {
 		b.Fatal(err)
 	}
