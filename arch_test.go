@@ -74,6 +74,7 @@ var layers = []layer{
 	{"./internal/field", []string{"github.com/hashicorp/vault/sdk"}, "the fields of the API know nothing of the records they are bound to"},
 	{"./internal/flight", nil, "how many may be under way at once is decided without knowing where they go"},
 	{"./internal/keys", nil, "what handles private keys is kept small enough to be read in one go"},
+	{"./internal/limit", []string{"./internal/acme"}, "when a CA may be asked again is arithmetic, tested without storage and without a clock"},
 	{
 		"./internal/order",
 		[]string{"./internal/acme", "./internal/keys", "github.com/google/uuid"},

@@ -58,6 +58,8 @@ type backend struct {
 	rolesLock sync.RWMutex
 	// configLock guards that the settings which hold are those that are stored.
 	configLock sync.Mutex
+	// limitsLock guards the read and write of a hold, never a request to a CA.
+	limitsLock sync.Mutex
 	// reserved holds the names that an operation has for itself, see reserve.
 	reserved sync.Map
 	// policies holds a compiledPolicy for each role that was used.

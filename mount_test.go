@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -32,6 +33,8 @@ type mount struct {
 	storagePause time.Duration
 	// tidyRest is how long the deletion of old orders rests between its steps.
 	tidyRest time.Duration
+	// jitter spreads what the engine does.
+	jitter func() float64
 	// entity is who sends the requests.
 	entity string
 	// heard is told everything that a client gets to see.
@@ -63,7 +66,7 @@ func newMount(t testing.TB, options ...option) *mount {
 // mountOn mounts the engine on a storage, as Vault does after a restart.
 func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 	t.Helper()
-	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, storagePause: 20 * time.Millisecond, tidyRest: time.Second, system: &host{
+	m := &mount{t: t, storage: s, log: hclog.NewNullLogger(), now: time.Now, jitter: rand.Float64, storagePause: 20 * time.Millisecond, tidyRest: time.Second, system: &host{
 		StaticSystemView: logical.StaticSystemView{
 			ReplicationStateVal: consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled,
 			PluginEnvironment:   &logical.PluginEnvironment{},
@@ -73,7 +76,7 @@ func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 		change(m)
 	}
 	m.b = newBackend(func() time.Time { return m.now() })
-	m.b.storagePause, m.b.tidyRest = m.storagePause, m.tidyRest
+	m.b.storagePause, m.b.tidyRest, m.b.jitter = m.storagePause, m.tidyRest, m.jitter
 	conf := &logical.BackendConfig{Logger: m.log, System: m.system, StorageView: s}
 	if err := m.b.Setup(t.Context(), conf); err != nil {
 		t.Fatalf("setting up: %v", err)

@@ -115,7 +115,7 @@ func parseTrustedCA(text string) (string, error) {
 }
 
 func (b *backend) accountPaths() []*framework.Path {
-	return []*framework.Path{b.pathAccountList(), b.pathAccount(), b.pathAccountImport(), b.pathAccountRotateKey()}
+	return []*framework.Path{b.pathAccountList(), b.pathAccount(), b.pathAccountImport(), b.pathAccountRotateKey(), b.pathAccountLimits()}
 }
 
 func (b *backend) pathAccountList() *framework.Path {

@@ -37,6 +37,9 @@ func (b *backend) deleteAccount(ctx context.Context, req *request) (*logical.Res
 	if err := registrations.Delete(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}
+	if err := b.forgetLimits(ctx, req.Storage, name); err != nil {
+		return nil, err
+	}
 	defer b.authorities.drop(name)
 	return nil, accounts.Delete(ctx, req.Storage, name)
 }

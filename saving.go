@@ -22,6 +22,9 @@ func (b *backend) saveOrder(ctx context.Context, s logical.Storage, o *order.Ord
 	if stored.Rev != o.Rev {
 		return errRace
 	}
+	if err := b.heed(ctx, s, o); err != nil {
+		return err
+	}
 	if o.Final() && !stored.Final() {
 		if err := b.conclude(ctx, s, o); err != nil {
 			return err
@@ -43,7 +46,7 @@ func (b *backend) saveOrder(ctx context.Context, s logical.Storage, o *order.Ord
 // before the record says that the order has ended, so that a crash repeats it:
 // each of these may be done again for the same order.
 func (b *backend) conclude(ctx context.Context, s logical.Storage, o *order.Order) error {
-	for _, consequence := range []func(context.Context, logical.Storage, *order.Order) error{} {
+	for _, consequence := range []func(context.Context, logical.Storage, *order.Order) error{b.forgive} {
 		if err := consequence(ctx, s, o); err != nil {
 			return err
 		}

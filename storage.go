@@ -10,6 +10,7 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
+	"vault-plugin-secrets-pki-external-ca/internal/limit"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/retention"
 	"vault-plugin-secrets-pki-external-ca/internal/secret"
@@ -38,6 +39,10 @@ var (
 	configs = store.Collection[mountConfig]{Kind: "configuration", Prefix: "config/", Version: 1}
 	// debts are TXT records that are to be removed again.
 	debts = store.Collection[debt]{Kind: "TXT record to remove", Prefix: "dns-debt/", Version: 1}
+	// accountHolds are the accounts that CAs have asked to wait; setHolds are the
+	// sets of identifiers whose last orders failed, below their account.
+	accountHolds = store.Collection[limit.Hold]{Kind: "limit of account", Prefix: "limit-account/", Version: 1}
+	setHolds     = store.Collection[setHold]{Kind: "limit of identifiers", Prefix: "limit-set/", Version: 1}
 	// current leads from a role and a set of identifiers to the order whose
 	// certificate was issued last, and to the one that is under way.
 	current = store.Collection[standing]{Kind: "cached certificate", Prefix: "current/", Version: 1}

@@ -72,7 +72,7 @@ func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) e
 	before := o.State
 	env := order.Env{
 		Now: b.now, Jitter: b.jitter,
-		CA: b.authorityOf(ctx, s, o.Account), Safe: safe{b, s}, DNS: prover{b, s}, Claim: b.claims.claim,
+		CA: restrained{b.authorityOf(ctx, s, o.Account), b, s, o}, Safe: safe{b, s}, DNS: prover{b, s}, Claim: b.claims.claim,
 	}
 	if !order.Advance(ctx, env, o) {
 		return nil

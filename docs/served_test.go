@@ -31,7 +31,7 @@ var methods = map[logical.Operation]string{
 var typeNames = map[framework.FieldType]string{
 	framework.TypeString: "string", framework.TypeTime: "string", framework.TypeBool: "boolean",
 	framework.TypeInt: "integer", framework.TypeInt64: "integer", framework.TypeDurationSecond: "duration",
-	framework.TypeCommaStringSlice: "list", framework.TypeStringSlice: "list", framework.TypeMap: "map",
+	framework.TypeCommaStringSlice: "list", framework.TypeStringSlice: "list", framework.TypeSlice: "list", framework.TypeMap: "map",
 }
 
 // served describes every operation of the backend by its method and path, as in
@@ -73,14 +73,15 @@ func pathOf(p *framework.Path) string {
 }
 
 // takes tells which operation of a path a field is for. All have what is
-// captured; what comes as a query belongs to a deletion where there is one, else
-// to the read; the rest is for the write.
+// captured; what comes as a query belongs to the deletion where there is one beside
+// a write, else to all that has a query; the rest is for the write.
 func takes(p *framework.Path, verb logical.Operation, name string, schema *framework.FieldSchema) bool {
 	_, deletes := p.Operations[logical.DeleteOperation]
+	_, writes := p.Operations[logical.UpdateOperation]
 	switch {
 	case strings.Contains(p.Pattern, "<"+name+">"):
 		return true
-	case schema.Query && deletes:
+	case schema.Query && deletes && writes:
 		return verb == logical.DeleteOperation
 	case schema.Query:
 		return methods[verb] != "POST"

@@ -14,6 +14,10 @@ path "pki-external-ca/config/acme-account/+" {
   capabilities = ["read"]
 }
 
+path "pki-external-ca/config/acme-account/+/limits" {
+  capabilities = ["read"]
+}
+
 path "pki-external-ca/config/dns/" {
   capabilities = ["list"]
 }

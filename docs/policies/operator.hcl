@@ -22,6 +22,11 @@ path "pki-external-ca/config/acme-account/+/rotate-key" {
   capabilities = ["create", "update"]
 }
 
+# What the CA has refused. Whoever may delete it can use up what the CA allows.
+path "pki-external-ca/config/acme-account/+/limits" {
+  capabilities = ["read", "delete"]
+}
+
 path "pki-external-ca/config/dns/" {
   capabilities = ["list"]
 }

@@ -21,11 +21,18 @@ const (
 	BadNonce              = Namespace + "badNonce"
 	BadPublicKey          = Namespace + "badPublicKey"
 	BadSignatureAlgorithm = Namespace + "badSignatureAlgorithm"
+	CAA                   = Namespace + "caa"
+	Connection            = Namespace + "connection"
+	DNSProblem            = Namespace + "dns"
+	IncorrectResponse     = Namespace + "incorrectResponse"
 	Malformed             = Namespace + "malformed"
 	OrderNotReady         = Namespace + "orderNotReady"
 	RateLimited           = Namespace + "rateLimited"
+	RejectedIdentifier    = Namespace + "rejectedIdentifier"
 	ServerInternal        = Namespace + "serverInternal"
+	TLS                   = Namespace + "tls"
 	Unauthorized          = Namespace + "unauthorized"
+	UnsupportedIdentifier = Namespace + "unsupportedIdentifier"
 	UserActionRequired    = Namespace + "userActionRequired"
 )
 
@@ -101,6 +108,10 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 // a way which asking again does not mend.
 var ErrViolation = errors.New("the CA does not keep to RFC 8555")
 
+// ErrUnproven is wrapped by the error about an order that the CA has ended because
+// it does not believe the account to control the identifiers (RFC 8555 §7.1.6).
+var ErrUnproven = errors.New("the CA does not take the identifiers for proven")
+
 // IsProblem tells whether err is, or wraps, a refusal with one of the types.
 func IsProblem(err error, types ...string) bool {
 	p, ok := errors.AsType[*Problem](err)
@@ -130,7 +141,7 @@ func Temporary(err error) bool {
 		return false
 	}
 	switch {
-	case p.paused():
+	case Paused(p):
 		return false
 	case p.Status == http.StatusTooManyRequests, p.Status == http.StatusRequestTimeout, p.Status >= 500:
 		return true
@@ -138,9 +149,9 @@ func Temporary(err error) bool {
 	return p.Type == RateLimited || p.Type == BadNonce || p.Type == ServerInternal
 }
 
-// paused recognises Boulder's paused identifiers: a rate limit that ends only
+// Paused recognises Boulder's paused identifiers: a rate limit that ends only
 // when a human opens the link in the detail, so there is no Retry-After.
-func (p *Problem) paused() bool {
+func Paused(p *Problem) bool {
 	return p.Type == RateLimited && p.RetryAfter == 0 && strings.Contains(p.Detail, "/sfe/v1/unpause")
 }
 

@@ -23,7 +23,7 @@ func (o *Order) unusable(ctx context.Context, env Env, at acme.Order) (move, err
 	if len(causes) == 0 {
 		causes = []string{"the CA gave no reason"}
 	}
-	return move{}, Refuse("the CA made the order invalid: %s", strings.Join(causes, "; "))
+	return move{}, marked{Refuse("the CA made the order invalid: %s", strings.Join(causes, "; ")), acme.ErrUnproven}
 }
 
 // causes reads the authorizations for what went wrong. It says what it could

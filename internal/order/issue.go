@@ -198,7 +198,7 @@ func (o *Order) download(ctx context.Context, env Env) (move, error) {
 	}
 	cert, err := CheckCertificate(chain.Certificates, o.CSR, o.identifiers(), env.Now())
 	if err != nil {
-		return move{}, Refuse("the certificate that the CA sent cannot be used: %w", err)
+		return move{}, marked{Refuse("the certificate that the CA sent cannot be used: %w", err), acme.ErrViolation}
 	}
 	if cert, err = o.prefer(ctx, env, chain, cert); err != nil {
 		return move{}, notYet{err}

@@ -155,6 +155,7 @@ func (o *Order) stayBecause(why string, after time.Duration) (move, error) {
 //
 // Refusal, retry, patience and expiry are decided here for all steps.
 func Advance(ctx context.Context, env Env, o *Order) bool {
+	o.Trouble = nil
 	at, known := Life[o.State]
 	if !known {
 		o.finish(StateError, fmt.Sprintf("the stored order is in the unknown state %q", o.State), env.Now())
@@ -178,7 +179,7 @@ func Advance(ctx context.Context, env Env, o *Order) bool {
 
 func (o *Order) apply(at Description, m move, err error, env Env) {
 	now := env.Now()
-	o.Updated = now
+	o.Updated, o.Trouble = now, err
 	switch {
 	case err != nil && o.gone(err) && o.Failures >= lagTries:
 		o.finish(StateExpired, "the CA does not know the order any more: "+err.Error(), now)
@@ -205,6 +206,14 @@ func (r refused) Unwrap() error { return r.error }
 // Refuse makes an error that ends the order it is about: trying again is useless
 // until somebody changes something.
 func Refuse(format string, args ...any) error { return refused{fmt.Errorf(format, args...)} }
+
+// marked is an error that is also another, of which its text says nothing.
+type marked struct {
+	error
+	as error
+}
+
+func (m marked) Unwrap() []error { return []error{m.error, m.as} }
 
 // Refused tells whether err is, or wraps, one that [Refuse] made.
 func Refused(err error) bool { return is[refused](err) }

@@ -72,6 +72,9 @@ type Order struct {
 	LastError string `json:"last_error,omitempty"`
 	// Note says what did not go as wished and kept nobody from going on.
 	Note string `json:"note,omitempty"`
+	// Trouble is why the last step failed, nil when it did not. It is for whoever
+	// stores the order and has to draw conclusions, and is not stored itself.
+	Trouble error `json:"-"`
 	// The order at the CA.
 	URL            string          `json:"url,omitempty"`
 	FinalizeURL    string          `json:"finalize_url,omitempty"`

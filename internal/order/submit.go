@@ -133,7 +133,7 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 			}
 		}
 		if why := o.failure(a); why != "" {
-			return move{}, Refuse("%s", why)
+			return move{}, marked{Refuse("%s", why), acme.ErrUnproven}
 		}
 		if a.Status == acme.StatusValid {
 			continue

@@ -1,0 +1,128 @@
+package pkiexternalca
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/field"
+	"vault-plugin-secrets-pki-external-ca/internal/limit"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/store"
+)
+
+// setHold is a hold on a set of identifiers, which its name in storage does not
+// tell.
+type setHold struct {
+	limit.Hold
+	Identifiers []string `json:"identifiers"`
+}
+
+// setPath is where the hold on a set of identifiers at an account lies, whatever
+// their order.
+func setPath(account string, values []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(values)), "\n")))
+	return account + "/" + hex.EncodeToString(sum[:])
+}
+
+// readHold reads a hold; one that does not exist, or that a later release wrote,
+// holds nothing.
+func readHold[T any](ctx context.Context, s logical.Storage, c store.Collection[T], name string) (*T, error) {
+	h, err := c.Get(ctx, s, name)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
+		return new(T), nil
+	}
+	return h, err
+}
+
+// holds are those that an order is subject to.
+func holds(ctx context.Context, s logical.Storage, o *order.Order) (account *limit.Hold, set *setHold, err error) {
+	if account, err = readHold(ctx, s, accountHolds, o.Account); err != nil {
+		return nil, nil, err
+	}
+	set, err = readHold(ctx, s, setHolds, setPath(o.Account, o.Values()))
+	return account, set, err
+}
+
+// admit refuses an order that is not to be placed now because of what the CA has
+// said to earlier ones. Nothing that a caller sends overrides it; an operator may
+// lift the hold.
+func (b *backend) admit(ctx context.Context, s logical.Storage, o *order.Order) error {
+	account, set, err := holds(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	now := b.now()
+	if account.InForce(now) {
+		code := http.StatusTooManyRequests
+		if account.Busy {
+			code = http.StatusServiceUnavailable
+		}
+		return status(code, "new orders with ACME account %q are held back until %s", o.Account, term(account, now, lifting(o.Account)))
+	}
+	if set.InForce(now) {
+		return status(http.StatusTooManyRequests, "new orders for %s with ACME account %q are held back until %s",
+			strings.Join(o.Requested(), ", "), o.Account, term(&set.Hold, now, lifting(o.Account)+" with identifiers"))
+	}
+	return nil
+}
+
+func lifting(account string) string { return "DELETE config/acme-account/" + account + "/limits" }
+
+// term says until when and why there is a hold, and how it ends.
+func term(h *limit.Hold, now time.Time, how string) string {
+	said := "the CA refused"
+	switch {
+	case h.Human:
+		said = "the CA wants a person to act first"
+	case h.Busy:
+		said = "the CA asked to wait"
+	}
+	left := max(h.Until.Sub(now).Round(time.Second), time.Second)
+	return fmt.Sprintf("%s (for %d seconds): %s, at order %s: %s (an operator may lift this: %s)",
+		field.FormatTime(h.Until.Add(time.Second-1)), int64(left/time.Second), said, h.Order, h.Why, how)
+}
+
+// heed draws the conclusions of an order's last step for orders to come. It comes
+// before the order is stored, and may be done again.
+func (b *backend) heed(ctx context.Context, s logical.Storage, o *order.Order) error {
+	verdict := limit.Judge(o.Trouble)
+	waiting := o.State == order.StateNew
+	if verdict.Scope == limit.None || !waiting && !o.Final() {
+		return nil // what goes wrong later with an order that the CA has is for that order alone
+	}
+	b.limitsLock.Lock()
+	defer b.limitsLock.Unlock()
+	account, set, err := holds(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	f := limit.Failure{Verdict: verdict, Why: o.LastError, Order: string(o.ID), Placed: o.Created, Waiting: waiting}
+	if verdict.Scope == limit.Account {
+		next := account.After(f, b.now(), b.jitter())
+		return accountHolds.Put(ctx, s, o.Account, &next)
+	}
+	next := setHold{set.After(f, b.now(), b.jitter()), o.Values()}
+	return setHolds.Put(ctx, s, setPath(o.Account, o.Values()), &next)
+}
+
+// forgive forgets the failures of identifiers for which a certificate was issued.
+func (b *backend) forgive(ctx context.Context, s logical.Storage, o *order.Order) error {
+	if o.State != order.StateCompleted {
+		return nil
+	}
+	path := setPath(o.Account, o.Values())
+	_, err := setHolds.Get(ctx, s, path)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return setHolds.Delete(ctx, s, path) // a record that cannot be read as well
+}
