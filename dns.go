@@ -84,6 +84,8 @@ func (p prover) follow(ctx context.Context, e dnsprovider.Entry, name string) (s
 	if err != nil {
 		return "", err
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
 	target, err := p.b.dns.resolver(terms).Follow(ctx, name)
 	if errors.Is(err, dns01.ErrAlias) {
 		return "", order.Refuse("%w", err)
@@ -171,8 +173,8 @@ func (p prover) Add(ctx context.Context, id order.ID, proof order.Proof) error {
 	return err
 }
 
-// lookPatience bounds one look for a record, however many name servers do not
-// answer: others wait for the same workers.
+// lookPatience bounds one look for a record or an alias, however many name servers
+// do not answer: others wait for a turn in the same line.
 const lookPatience = 20 * time.Second
 
 // Visible implements order.DNS.

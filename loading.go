@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -35,29 +37,58 @@ func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e engine
 	}
 }
 
+// readers is how many records are read at once when the active orders are loaded.
+// Each read is a round trip to Vault, and nobody is served before all are done.
+const readers = 16
+
+// mark names an active order.
+type mark struct {
+	role string
+	id   order.ID
+}
+
 // load schedules the active orders. What each waits for is in its record, which
 // the worker reads; only the orders' places at CAs must be known before any
 // order is submitted.
 func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine) error {
-	names, err := active.List(ctx, s, "")
+	marks, err := activeMarks(ctx, s)
 	if err != nil {
 		return err
 	}
+	var next atomic.Int64
+	var failed [readers]error
+	var reading sync.WaitGroup
+	for r := range readers {
+		reading.Go(func() {
+			for n := next.Add(1); int(n) <= len(marks) && failed[r] == nil; n = next.Add(1) {
+				failed[r] = b.loadOrder(ctx, s, e, marks[n-1])
+			}
+		})
+	}
+	reading.Wait()
+	return errors.Join(failed[:]...)
+}
+
+func activeMarks(ctx context.Context, s logical.Storage) ([]mark, error) {
+	names, err := active.List(ctx, s, "")
+	if err != nil {
+		return nil, err
+	}
+	var marks []mark
 	for _, name := range names {
 		ids, err := active.List(ctx, s, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, id := range ids {
-			if err := b.loadOrder(ctx, s, e, strings.TrimSuffix(name, "/"), order.ID(id)); err != nil {
-				return err
-			}
+			marks = append(marks, mark{strings.TrimSuffix(name, "/"), order.ID(id)})
 		}
 	}
-	return nil
+	return marks, nil
 }
 
-func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, role string, id order.ID) error {
+func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.Engine, at mark) error {
+	role, id := at.role, at.id
 	beginning := b.isReserved(active.Prefix + role + "/" + string(id)) // asked before the record is read
 	o, err := orders.Get(ctx, s, orderPath(id))
 	switch {
