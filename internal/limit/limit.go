@@ -93,8 +93,10 @@ const (
 // ladder is how long identifiers are kept back after each failure in a row.
 var ladder = []time.Duration{time.Minute, 10 * time.Minute, 100 * time.Minute, day}
 
-// InForce tells whether new orders are kept back.
-func (h *Hold) InForce(now time.Time) bool { return now.Before(h.Until) }
+// InForce tells whether new orders are kept back. A failure that is yet to come
+// shows that the clock was set back since: its hold would last until the clock
+// shows that time again, so it counts no more.
+func (h *Hold) InForce(now time.Time) bool { return now.Before(h.Until) && !h.Last.After(now) }
 
 // Binds tells whether an order that is under way is kept back. One that has ended
 // by what led to the hold is not: that it is under way still shows that a crash

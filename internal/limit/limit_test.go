@@ -89,6 +89,9 @@ func TestFailuresInARow(t *testing.T) {
 		if h.InForce(h.Until) || !h.InForce(h.Until.Add(-1)) {
 			t.Error("the hold does not end when it ends")
 		}
+		if h.InForce(now.Add(-time.Hour)) {
+			t.Error("after the clock was set back by an hour the hold would last an hour longer")
+		}
 		now = h.Until
 	}
 	if spread := h.After(limit.Failure{Verdict: limit.Verdict{Scope: limit.Set}, Placed: now}, now, 0.5); spread.Until.Sub(now) != 24*time.Hour*11/10 {
