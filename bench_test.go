@@ -17,6 +17,10 @@ type countedStorage struct {
 	puts, deletes, gets, lists atomic.Int64
 }
 
+func (c *countedStorage) total() int64 {
+	return c.puts.Load() + c.deletes.Load() + c.gets.Load() + c.lists.Load()
+}
+
 // Put implements logical.Storage.
 func (c *countedStorage) Put(ctx context.Context, entry *logical.StorageEntry) error {
 	c.puts.Add(1)

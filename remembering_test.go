@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -71,6 +72,21 @@ func TestNoHandlerHasTheBareStorage(t *testing.T) {
 	}
 }
 
+// readsOf is a storage that counts how often a record is read.
+type readsOf struct {
+	logical.Storage
+	key  string
+	gets atomic.Int64
+}
+
+// Get implements logical.Storage.
+func (r *readsOf) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	if key == r.key {
+		r.gets.Add(1)
+	}
+	return r.Storage.Get(ctx, key)
+}
+
 // TestWhereRecordsAreRemembered: on the node that works alone, because it makes
 // every change itself; and nowhere if Vault's operator wants no caches.
 func TestWhereRecordsAreRemembered(t *testing.T) {
@@ -94,7 +110,7 @@ func TestWhereRecordsAreRemembered(t *testing.T) {
 			first, _ := withFakeCA(t)
 			first.withRole(nil)
 			first.unmount()
-			storage := &countedStorage{Storage: first.storage}
+			storage := &readsOf{Storage: first.storage, key: roles.Prefix + "web"}
 			options := slices.DeleteFunc([]option{row.change}, func(o option) bool { return o == nil })
 			m := mountOn(t, storage, options...)
 			m.read("role/web", nil)
