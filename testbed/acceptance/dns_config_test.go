@@ -16,7 +16,7 @@ func (s dnsSite) mountSettings(t *testing.T) {
 		"propagation_check": "authoritative", "nameservers": []any{s.resolver.Addr},
 		"propagation_interval": 1.0, "propagation_timeout": 60.0, "max_requests_per_account": 16.0,
 	}
-	if got := s.read(t, "config"); !reflect.DeepEqual(got, want) {
+	if got := asFarAs(want, s.read(t, "config")); !reflect.DeepEqual(got, want) {
 		t.Errorf("the settings are %v, want %v", got, want)
 	}
 	path := unique()
@@ -42,9 +42,18 @@ func checkSettings(t *testing.T, s dnsSite, path string, want fields) {
 	if err := json.Unmarshal([]byte(s.vault(t, "read", "-format=json", path+"/config")), &got); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got.Data, want) {
-		t.Errorf("the settings are %v, want %v", got.Data, want)
+	if got := asFarAs(want, got.Data); !reflect.DeepEqual(got, want) {
+		t.Errorf("the settings are %v, want %v", got, want)
 	}
+}
+
+// asFarAs leaves of an answer only what the test is about: the mount has settings that have nothing to do with DNS.
+func asFarAs(want, got fields) fields {
+	maps.DeleteFunc(got, func(name string, _ any) bool {
+		_, wanted := want[name]
+		return !wanted
+	})
+	return got
 }
 
 // settingsChange is settings of which some make no sense, and what the refusal must name.
