@@ -70,6 +70,7 @@ func TestOperatorPolicy(t *testing.T) {
 		{false, "POST", pending.path() + "/fulfilled-challenge", fields{"identifier": domain, "challenge_type": "http-01"}},
 		{false, "GET", o.path() + "/fetch-cert", nil},
 		{false, "GET", "role/" + other + "/cached?identifiers=" + domain, nil},
+		{false, "POST", "role/" + other + "/issue", fields{"identifiers": domain}},
 		{true, "POST", o.path() + "/revoke", fields{"reason": "superseded"}},
 		{true, "DELETE", role, nil},
 		{true, "DELETE", account, nil},
@@ -105,9 +106,11 @@ func TestApplicationPolicy(t *testing.T) {
 	checkPermissions(t, token, []permission{
 		{true, "GET", o.path() + "/fetch-cert", nil},
 		{true, "GET", "role/web-servers/cached?identifiers=" + domain, nil},
+		{true, "POST", "role/web-servers/issue", fields{"identifiers": domain}},
 		{false, "POST", o.path() + "/revoke", fields{"reason": "superseded"}},
 		{false, "POST", "role/" + other + "/new-order", fields{"identifiers": elsewhere}},
 		{false, "GET", "role/" + other + "/cached?identifiers=" + elsewhere, nil},
+		{false, "POST", "role/" + other + "/issue", fields{"identifiers": elsewhere}},
 		{false, "GET", "role/web-servers", nil},
 		{false, "POST", "role/web-servers", fields{"allowed_domains": "example.org"}},
 		{false, "DELETE", "role/web-servers", nil},
@@ -147,6 +150,7 @@ func TestAuditorPolicy(t *testing.T) {
 		{false, "POST", "role/" + role + "/new-order", fields{"identifiers": domain}},
 		{false, "GET", o.path() + "/fetch-cert", nil},
 		{false, "GET", "role/" + role + "/cached?identifiers=" + domain, nil},
+		{false, "POST", "role/" + role + "/issue", fields{"identifiers": domain}},
 		{false, "POST", o.path() + "/revoke", fields{"reason": "superseded"}},
 		{false, "POST", pending.path() + "/fulfilled-challenge", fields{"identifier": domain, "challenge_type": "http-01"}},
 	})
