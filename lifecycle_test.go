@@ -178,19 +178,21 @@ func TestStandbys(t *testing.T) {
 	standby.read("config/acme-account/ca", nil)
 	standby.read("role/web", nil)
 	standby.read(cached, fields{"identifiers": "www.example.com"})
+	standby.write(issue, fields{"identifiers": "www.example.com"})
 	standby.list("role", nil)
 	for _, row := range []struct {
 		op   logical.Operation
 		path string
 	}{
 		{logical.UpdateOperation, newOrder},
+		{logical.UpdateOperation, issue}, // of what is not there yet
 		{logical.UpdateOperation, "role/web"},
 		{logical.DeleteOperation, "role/web"},
 		{logical.UpdateOperation, "config/acme-account/ca"},
 		{logical.UpdateOperation, "role/web/order/" + id + "/revoke"},
 		{logical.ReadOperation, "role/web/order/" + id + "/status"}, // as it is now
 	} {
-		req := &logical.Request{Operation: row.op, Path: row.path, Storage: m.storage}
+		req := &logical.Request{Operation: row.op, Path: row.path, Storage: m.storage, Data: fields{"identifiers": "new.example.com"}}
 		if _, err := standby.b.HandleRequest(t.Context(), req); !errors.Is(err, logical.ErrReadOnly) {
 			t.Errorf("%s %s: the error %v does not send the request on", row.op, row.path, err)
 		}

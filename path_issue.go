@@ -38,7 +38,7 @@ there is one order and one certificate. 503 means: not ready yet, ask again.`,
 			"certificate_format": inBody(formatField),
 		}),
 		operations: map[logical.Operation]operation{
-			logical.UpdateOperation: {summary: "Get a certificate, ordering one if need be.", do: b.issue, answers: issuedFields(), verb: "write"},
+			logical.UpdateOperation: {summary: "Get a certificate, ordering one if need be.", do: b.issue, answers: issuedFields(), verb: "write", anywhere: true},
 			logical.ReadOperation:   {do: refuseRead, unpublished: true},
 		},
 	})
@@ -121,8 +121,8 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 }
 
 // obtain finds a certificate that is good enough for a draft, or an order that
-// will lead to one. The first look is taken without the lock, because most
-// requests need no more.
+// will lead to one. The first look is taken without the lock and on any node,
+// because most requests need no more.
 func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Order, t terms) (found *logical.Response, o *order.Order, err error) {
 	path, err := currentPath(draft)
 	if err != nil {
@@ -140,6 +140,9 @@ func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Or
 	}
 	if done, err := look(at); done || err != nil {
 		return found, nil, err
+	}
+	if b.worksElsewhere() {
+		return nil, nil, logical.ErrReadOnly
 	}
 	o, _, err = b.join(ctx, s, draft, joining{unless: look})
 	return found, o, err

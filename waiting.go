@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/order"
@@ -62,6 +63,15 @@ func (b *backend) await(ctx context.Context, s logical.Storage, id order.ID, wai
 		case <-changed:
 		}
 	}
+}
+
+// worksElsewhere tells that orders of this mount are made and worked on by
+// another node, to which Vault sends a request whose answer is
+// [logical.ErrReadOnly].
+func (b *backend) worksElsewhere() bool {
+	state := b.System().ReplicationState()
+	return state.HasState(consts.ReplicationPerformanceStandby) ||
+		state.HasState(consts.ReplicationPerformanceSecondary) && !b.System().LocalMount()
 }
 
 // needsHands tells that an order waits for somebody to put challenges in place.
