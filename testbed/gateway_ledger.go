@@ -30,17 +30,38 @@ func (g *Gateway) Finalizations() []Finalization {
 	return slices.Clone(g.ledger.entries)
 }
 
-// ledger writes finalizations down.
+// Ordered is how many orders the CA was asked for and made.
+func (g *Gateway) Ordered() int {
+	g.ledger.mu.Lock()
+	defer g.ledger.mu.Unlock()
+	return g.ledger.orders
+}
+
+// ledger writes orders and finalizations down.
 type ledger struct {
 	mu      sync.Mutex
+	orders  int
 	entries []Finalization
 }
 
 func (l *ledger) wrap(next http.RoundTripper) http.RoundTripper {
+	finalize := l.finalizations(next)
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
-		if !strings.HasPrefix(r.URL.Path, PathFinalize) {
-			return next.RoundTrip(r)
+		if strings.HasPrefix(r.URL.Path, PathFinalize) {
+			return finalize.RoundTrip(r)
 		}
+		response, err := next.RoundTrip(r)
+		if err == nil && r.URL.Path == PathNewOrder && response.StatusCode == http.StatusCreated {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.orders++
+		}
+		return response, err
+	})
+}
+
+func (l *ledger) finalizations(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, err

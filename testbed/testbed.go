@@ -59,7 +59,12 @@ const pollInterval = 100 * time.Millisecond
 // Until calls ask again and again until it returns nil, or until ctx ends. The error then joins why ctx
 // ended with what ask said last, so a test that gives up shows what it was waiting for.
 func Until(ctx context.Context, ask func(context.Context) error) error {
-	tick := time.NewTicker(pollInterval)
+	return UntilEvery(ctx, pollInterval, ask)
+}
+
+// UntilEvery is Until with another pause between two questions, for those that many ask at once.
+func UntilEvery(ctx context.Context, pause time.Duration, ask func(context.Context) error) error {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		last := ask(ctx)

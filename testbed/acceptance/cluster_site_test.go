@@ -107,12 +107,16 @@ const attempt = 15 * time.Second
 
 // insist makes a request through any node, and again through others until one has an answer to it: what a client
 // behind a load balancer does. The request may have been done more than once.
-func (c clusterSite) insist(ctx context.Context, method, path string, body any) (a answer, err error) {
+func (c clusterSite) insist(ctx context.Context, method, path string, body any) (answer, error) {
+	return c.insistEvery(ctx, 100*time.Millisecond, method, path, body)
+}
+
+func (c clusterSite) insistEvery(ctx context.Context, pause time.Duration, method, path string, body any) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	nodes := c.cluster.Nodes
 	next := rand.IntN(len(nodes)) //nolint:gosec // a choice, not a secret
-	err = testbed.Until(ctx, func(ctx context.Context) (err error) {
+	err = testbed.UntilEvery(ctx, pause, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, attempt)
 		defer cancel()
 		next++

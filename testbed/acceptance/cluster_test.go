@@ -24,6 +24,7 @@ func TestCluster(t *testing.T) {
 	stop := c.standbysRest(t)
 	defer stop()
 	t.Run("100 orders and five failovers", c.failovers)
+	t.Run("500 wishes for one certificate and a failover", c.crowd)
 	t.Run("every kind of work and every interruption", c.interruptions)
 	c.everyOrderOnce(t)
 }
