@@ -73,6 +73,11 @@ var layers = []layer{
 	{"./internal/engine", nil, "when something is done has nothing to do with what is done"},
 	{"./internal/field", []string{"github.com/hashicorp/vault/sdk"}, "the fields of the API know nothing of the records they are bound to"},
 	{"./internal/flight", nil, "how many may be under way at once is decided without knowing where they go"},
+	{
+		"./internal/identifier",
+		[]string{"./domainmatch", "./internal/acme"},
+		"what is a name and what an address is decided once, for everybody who then only asks",
+	},
 	{"./internal/keys", nil, "what handles private keys is kept small enough to be read in one go"},
 	{"./internal/limit", []string{"./internal/acme"}, "when a CA may be asked again is arithmetic, tested without storage and without a clock"},
 	{

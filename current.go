@@ -105,6 +105,9 @@ func (b *backend) join(ctx context.Context, s logical.Storage, draft *order.Orde
 			return live, live != nil, err
 		}
 	}
+	if err := b.offers(ctx, s, draft); err != nil {
+		return nil, false, err
+	}
 	if err := b.admit(ctx, s, draft); err != nil {
 		return nil, false, err
 	}

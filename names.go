@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -12,53 +13,17 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
-	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/identifier"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
 
-// mostIdentifiers is how many names an order may have: what public CAs accept.
-const mostIdentifiers = 100
-
-// parseIdentifiers turns requested names into identifiers, each once however
-// often and in whatever spelling it was sent. Every name that is none is told
-// of, not only the first.
-func parseIdentifiers(requested []string) ([]order.Identifier, []domainmatch.Name, error) {
-	var ids []order.Identifier
-	var names []domainmatch.Name
-	var bad []string
-	seen := map[domainmatch.Name]bool{}
-	for _, text := range requested {
-		name, err := domainmatch.Parse(text)
-		if seen[name] {
-			continue
-		}
-		if len(ids)+len(bad) == mostIdentifiers {
-			return nil, nil, fmt.Errorf("these are more than %d names, which is what fits into an order", mostIdentifiers)
-		}
-		if err != nil {
-			bad = append(bad, err.Error())
-			continue
-		}
-		seen[name] = true
-		names = append(names, name)
-		ids = append(ids, order.Identifier{Requested: text, Identifier: acme.Identifier{Type: acme.DNS, Value: name.String()}})
-	}
-	if len(bad) > 0 {
-		return nil, nil, errors.New(strings.Join(bad, "; "))
-	}
-	if len(ids) == 0 {
-		return nil, nil, errors.New("at least one name is needed")
-	}
-	return ids, names, nil
-}
-
-// compiledPolicy is a role's policy, ready to check names with.
+// compiledPolicy is a role's policy, ready to check identifiers with.
 type compiledPolicy struct {
 	// Of which role, and which revision of it, the policy is. A role that was
 	// deleted and made again has another date.
 	created time.Time
 	rev     int
-	policy  *domainmatch.Policy
+	policy  identifier.Policy
 	// templated tells that some entries are filled from the caller's identity.
 	templated bool
 }
@@ -72,6 +37,20 @@ func (b *backend) policyOf(r *role) (*compiledPolicy, error) {
 		}
 	}
 	p := &compiledPolicy{created: r.Created, rev: r.Rev}
+	names, err := p.compileNames(r)
+	if err != nil {
+		return nil, err
+	}
+	ranges, err := compileRanges(r)
+	if err != nil {
+		return nil, err
+	}
+	p.policy = identifier.NewPolicy(names, ranges)
+	b.policies.Store(r.Name, p)
+	return p, nil
+}
+
+func (p *compiledPolicy) compileNames(r *role) (*domainmatch.Policy, error) {
 	entries := make([]domainmatch.Entry, 0, len(r.Domains))
 	for _, text := range r.Domains {
 		entry, err := domainmatch.ParseEntry(text)
@@ -81,19 +60,29 @@ func (b *backend) policyOf(r *role) (*compiledPolicy, error) {
 		p.templated = p.templated || entry.Templated()
 		entries = append(entries, entry)
 	}
-	p.policy = domainmatch.NewPolicy(entries, r.Options)
-	b.policies.Store(r.Name, p)
-	return p, nil
+	return domainmatch.NewPolicy(entries, r.Options), nil
 }
 
-// mayOrder checks names against a role for an entity. The error is a
-// *domainmatch.Rejection when names are refused.
-func (b *backend) mayOrder(entity string, r *role, names []domainmatch.Name) error {
+func compileRanges(r *role) (identifier.Ranges, error) {
+	prefixes := make([]netip.Prefix, 0, len(r.IPRanges))
+	for _, text := range r.IPRanges {
+		prefix, err := identifier.ParseRange(text)
+		if err != nil {
+			return identifier.Ranges{}, fmt.Errorf("role %q has an entry in allowed_ip_ranges that cannot be read: %w", r.Name, err)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return identifier.NewRanges(prefixes), nil
+}
+
+// mayOrder checks identifiers against a role for an entity. The error is an
+// *identifier.Rejection when some are refused.
+func (b *backend) mayOrder(entity string, r *role, ids []identifier.Identifier) error {
 	compiled, err := b.policyOf(r)
 	if err != nil {
 		return err
 	}
-	refused := compiled.policy.Check(names)
+	refused := compiled.policy.Check(ids)
 	if refused == nil || !compiled.templated {
 		return refused
 	}
@@ -101,17 +90,17 @@ func (b *backend) mayOrder(entity string, r *role, names []domainmatch.Name) err
 	if err != nil {
 		return err
 	}
-	return compiled.policy.For(who.value).Check(names)
+	return compiled.policy.For(who.value).Check(ids)
 }
 
 // owned tells whether a role allows names by identity only: then they belong to
 // somebody.
-func (b *backend) owned(r *role, names []domainmatch.Name) (bool, error) {
+func (b *backend) owned(r *role, ids []identifier.Identifier) (bool, error) {
 	compiled, err := b.policyOf(r)
 	if err != nil {
 		return false, err
 	}
-	return compiled.policy.Check(names) != nil, nil
+	return compiled.policy.Check(ids) != nil, nil
 }
 
 // mayRead checks that an entity could order an order's names now, if they
@@ -125,20 +114,20 @@ func (b *backend) mayRead(ctx context.Context, s logical.Storage, entity string,
 	if err != nil || !compiled.templated && !o.Owned {
 		return err
 	}
-	names := make([]domainmatch.Name, 0, len(o.Identifiers))
-	for _, value := range o.Values() {
-		name, err := domainmatch.Parse(value)
+	ids := make([]identifier.Identifier, 0, len(o.Identifiers))
+	for i := range o.Identifiers {
+		id, err := identifier.Of(o.Identifiers[i].Identifier)
 		if err != nil {
 			return fmt.Errorf("reading the stored order: %w", err)
 		}
-		names = append(names, name)
+		ids = append(ids, id)
 	}
-	return notYours(r.Name, b.mayOrder(entity, r, names))
+	return notYours(r.Name, b.mayOrder(entity, r, ids))
 }
 
 // notYours makes a rejection the answer to somebody who may not see an order.
 func notYours(role string, err error) error {
-	if rejection, ok := errors.AsType[*domainmatch.Rejection](err); ok {
+	if rejection, ok := errors.AsType[*identifier.Rejection](err); ok {
 		return forbidden("role %q does not allow you these names now, so what was ordered for them is not yours to use: %w", role, rejection)
 	}
 	return err

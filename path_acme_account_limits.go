@@ -84,11 +84,11 @@ func limited(ctx context.Context, req *request) (account string, values []string
 	if len(requested) == 0 {
 		return account, nil, nil
 	}
-	ids, _, err := parseIdentifiers(requested)
+	named, err := parseIdentifiers(requested)
 	if err != nil {
 		return "", nil, badRequest("identifiers: %w", err)
 	}
-	wanted := order.Order{Identifiers: ids}
+	wanted := order.Order{Identifiers: named.list}
 	return account, wanted.Values(), nil
 }
 

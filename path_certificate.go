@@ -250,14 +250,14 @@ func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order,
 	if err != nil {
 		return nil, err
 	}
-	ids, names, err := parseIdentifiers(req.list("identifiers"))
+	named, err := parseIdentifiers(req.list("identifiers"))
 	if err != nil {
 		return nil, badRequest("identifiers: %w", err)
 	}
-	if err := notYours(r.Name, b.mayOrder(req.EntityID, r, names)); err != nil {
+	if err := notYours(r.Name, b.mayOrder(req.EntityID, r, named.ids)); err != nil {
 		return nil, err
 	}
-	wanted := order.Order{Role: r.Name, Identifiers: ids}
+	wanted := order.Order{Role: r.Name, Identifiers: named.list}
 	path, err := currentPath(&wanted)
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	draft, names, err := b.draft(ctx, req.Storage, w)
+	draft, ids, err := b.draft(ctx, req.Storage, w)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	warnOfRedundant(resp, names)
+	warnOfRedundant(resp, ids)
 	return resp, nil
 }
 

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
-	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
-	"vault-plugin-secrets-pki-external-ca/internal/keys"
+	"vault-plugin-secrets-pki-external-ca/internal/identifier"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
@@ -50,7 +47,7 @@ func showChallenges(o *order.Order) any {
 		a := &o.Authorizations[i]
 		list := []any{}
 		for _, c := range a.Challenges {
-			if slices.Contains(o.Allowed, c.Type) {
+			if o.Allows(a, c.Type) {
 				list = append(list, map[string]any{
 					"challenge_type":              string(c.Type),
 					"challenge_status":            string(c.Status),
@@ -98,7 +95,7 @@ func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response
 	if err != nil {
 		return nil, err
 	}
-	draft, names, err := b.draft(ctx, req.Storage, w)
+	draft, ids, err := b.draft(ctx, req.Storage, w)
 	if err != nil {
 		return nil, err
 	}
@@ -107,13 +104,13 @@ func (b *backend) newOrder(ctx context.Context, req *request) (*logical.Response
 		return nil, err
 	}
 	resp := &logical.Response{Data: map[string]any{"order_id": string(o.ID), "reused": joined}}
-	warnOfRedundant(resp, names)
+	warnOfRedundant(resp, ids)
 	return resp, nil
 }
 
 // warnOfRedundant tells of names that a wildcard beside them covers.
-func warnOfRedundant(resp *logical.Response, names []domainmatch.Name) {
-	for _, overlap := range domainmatch.Redundant(names) {
+func warnOfRedundant(resp *logical.Response, ids []identifier.Identifier) {
+	for _, overlap := range domainmatch.Redundant(identifier.Names(ids)) {
 		resp.AddWarning(fmt.Sprintf("%s is covered by %s already; public CAs refuse an order with both", overlap.Name, overlap.Wildcard))
 	}
 }
@@ -133,69 +130,6 @@ func (b *backend) placeOrder(ctx context.Context, s logical.Storage, o *order.Or
 	defer release()
 	defer b.begin(o) // even after a failure: a storage that fails may have written
 	return createOrder(ctx, s, o)
-}
-
-// fillOrder takes the identifiers from a wish: from its list or its CSR.
-func (b *backend) fillOrder(ctx context.Context, s logical.Storage, w wish, o *order.Order) ([]domainmatch.Name, error) {
-	switch {
-	case len(w.identifiers) > 0 && w.csr != "":
-		return nil, badRequest("identifiers and csr were both sent; send one: identifiers to have Vault make the key, csr to keep it")
-	case len(w.identifiers) == 0 && w.csr == "":
-		return nil, badRequest("identifiers or csr is required: names for which Vault makes the key, or a PEM certificate request")
-	case w.csr != "":
-		return fillFromCSR(ctx, s, o, w.csr)
-	}
-	return setIdentifiers(o, "identifiers", w.identifiers)
-}
-
-func fillFromCSR(ctx context.Context, s logical.Storage, o *order.Order, text string) ([]domainmatch.Name, error) {
-	csr, err := order.ParseCSR(text)
-	if err != nil {
-		return nil, badRequest("csr %w", err)
-	}
-	acct, err := accounts.Get(ctx, s, o.Account)
-	if err != nil {
-		return nil, err
-	}
-	key, err := acct.Signer()
-	if err != nil {
-		return nil, err
-	}
-	if keys.Same(key.Public(), csr.PublicKey) {
-		return nil, badRequest("csr has the key of the ACME account; a certificate needs a key of its own (RFC 8555 §11.1)")
-	}
-	o.RequestCSR, o.KeyKind, o.Population = text, "", ""
-	return setIdentifiers(o, "csr", csr.Names)
-}
-
-func setIdentifiers(o *order.Order, from string, requested []string) ([]domainmatch.Name, error) {
-	ids, names, err := parseIdentifiers(requested)
-	if err != nil {
-		return nil, badRequest("%s: %w", from, err)
-	}
-	o.Identifiers = ids
-	return names, nil
-}
-
-// permit refuses names that the role does not allow to an entity.
-func (b *backend) permit(entity string, r *role, names []domainmatch.Name) error {
-	err := b.mayOrder(entity, r, names)
-	if rejection, ok := errors.AsType[*domainmatch.Rejection](err); ok {
-		return badRequest("role %q does not allow the order: %w", r.Name, rejection)
-	}
-	if err != nil {
-		return err
-	}
-	var wildcards []string
-	for _, name := range names {
-		if name.IsWildcard() {
-			wildcards = append(wildcards, name.String())
-		}
-	}
-	if len(wildcards) > 0 && !slices.Contains(r.ChallengeTypes, acme.DNS01) {
-		return badRequest("%s can be proven by dns-01 only, which is not among the allowed_challenge_types of role %q", strings.Join(wildcards, ", "), r.Name)
-	}
-	return nil
 }
 
 func (b *backend) pathActiveOrders() *framework.Path {

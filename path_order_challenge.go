@@ -9,10 +9,10 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-pki-external-ca/domainmatch"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/acmeclient"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
+	"vault-plugin-secrets-pki-external-ca/internal/identifier"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
 
@@ -128,11 +128,11 @@ func challengeOf(o *order.Order, req *request) (value string, t acme.ChallengeTy
 	if t, err = parseChallengeType(req.text("challenge_type")); err != nil {
 		return "", "", badRequest("challenge_type %w", err)
 	}
-	name, err := domainmatch.Parse(text)
+	id, err := identifier.Parse(text)
 	if err != nil {
 		return "", "", badRequest("identifier: %w", err)
 	}
-	return name.String(), t, nil
+	return id.String(), t, nil
 }
 
 func (b *backend) pathFulfilledChallenge() *framework.Path {

@@ -74,7 +74,7 @@ func TestCSRIsChecked(t *testing.T) {
 		{"two of them", good + good, []string{"other text"}},
 		{"no names", requestPEM(t, key, request509{}), []string{"no identifier"}},
 		{"an e-mail address", requestPEM(t, key, request509{DNSNames: names, EmailAddresses: []string{"a@example.com"}}), []string{"e-mail"}},
-		{"an IP address", requestPEM(t, key, request509{DNSNames: names, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}}), []string{"iPAddress"}},
+		{"an IP address", requestPEM(t, key, request509{DNSNames: names, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}}), []string{"192.0.2.1", "allowed_ip_ranges"}},
 		{"a URI", requestPEM(t, key, request509{DNSNames: names, URIs: []*url.URL{{Scheme: "spiffe", Host: "example.com"}}}), []string{"URI"}},
 		{"an otherName", requestPEM(t, key, request509{ExtraExtensions: []pkix.Extension{otherName(t)}}), []string{"otherName"}},
 		{"a person", requestPEM(t, key, request509{DNSNames: names, Subject: pkix.Name{CommonName: "Jane Doe"}}), []string{"Jane Doe"}},

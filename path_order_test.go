@@ -45,9 +45,9 @@ func TestNewOrderIsChecked(t *testing.T) {
 		{"far more", fields{"identifiers": numbered(5000)}, []string{"identifiers", "100"}},
 		{"a URL", fields{"identifiers": "https://www.example.com/"}, []string{"identifiers", "scheme"}},
 		{"an underscore", fields{"identifiers": "_dmarc.example.com"}, []string{"_dmarc.example.com", "underscore"}},
-		{"IPv4", fields{"identifiers": "192.0.2.1"}, []string{"192.0.2.1", "IP address"}},
-		{"IPv6", fields{"identifiers": "2001:db8::1"}, []string{"2001:db8::1", "IP address"}},
-		{"IPv6 as in a URL", fields{"identifiers": "[2001:db8::1]"}, []string{"IP address"}},
+		{"IPv4", fields{"identifiers": "192.0.2.1"}, []string{"192.0.2.1", "allowed_ip_ranges"}},
+		{"IPv6", fields{"identifiers": "2001:db8::1"}, []string{"2001:db8::1", "allowed_ip_ranges"}},
+		{"IPv6 as in a URL", fields{"identifiers": "[2001:db8::1]"}, []string{"without brackets"}},
 		{"IPv4 as inet_aton reads it", fields{"identifiers": "127.1"}, []string{"127.1", "IP address"}},
 		{"a star inside", fields{"identifiers": "w*.example.com"}, []string{"w*.example.com", "star"}},
 		{"a star below", fields{"identifiers": "www.*.example.com"}, []string{"star"}},
@@ -58,7 +58,7 @@ func TestNewOrderIsChecked(t *testing.T) {
 		{"Punycode of nothing", fields{"identifiers": "xn--www-.example.com"}, []string{"xn--www-", "Punycode"}},
 		{"an invisible joiner", fields{"identifiers": "w\u200dw.example.com"}, []string{`\u200d`, "IDNA"}},
 		{"a null byte", fields{"identifiers": []string{"www.example.com\x00.evil.example"}}, []string{`\x00`}},
-		{"every name that is none", fields{"identifiers": []string{"a_b.example.com", "ok.example.com", "192.0.2.7"}}, []string{"a_b.example.com", "192.0.2.7"}},
+		{"every name that is none", fields{"identifiers": []string{"a_b.example.com", "ok.example.com", "[2001:db8::1]"}}, []string{"a_b.example.com", "[2001:db8::1]"}},
 	} {
 		t.Run(row.reason, func(t *testing.T) {
 			m.in(t).refused(http.StatusBadRequest, logical.UpdateOperation, newOrder, row.body, row.names...)

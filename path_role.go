@@ -16,6 +16,7 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/field"
+	"vault-plugin-secrets-pki-external-ca/internal/identifier"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
@@ -29,6 +30,7 @@ type role struct {
 	Account        string               `json:"acme_account_name"`
 	Domains        []string             `json:"allowed_domains"`
 	Options        []domainmatch.Option `json:"allowed_domain_options"`
+	IPRanges       []string             `json:"allowed_ip_ranges,omitempty"`
 	ChallengeTypes []acme.ChallengeType `json:"allowed_challenge_types"`
 	KeyKind        keys.Kind            `json:"csr_generate_key_type"`
 	Population     order.Population     `json:"csr_identifier_population"`
@@ -53,6 +55,8 @@ var roleFields = field.Set[role]{
 	field.Texts("allowed_domain_options",
 		"A list of keyword options that influence how values within allowed_domains are interpreted against the requested set of identifiers from the client.",
 		domainmatch.ParseOption, func(r *role) *[]domainmatch.Option { return &r.Options }).OneOf(oneOf(domainmatch.Options())...),
+	field.Texts("allowed_ip_ranges", "A list of ranges of IP addresses, in CIDR form, that the role will accept certificates for. Without one, no IP address is accepted.",
+		parseRange, func(r *role) *[]string { return &r.IPRanges }).Label("Allowed IP ranges"),
 	field.Texts("allowed_challenge_types", "The list of challenge types that are allowed to be used.",
 		parseChallengeType, func(r *role) *[]acme.ChallengeType { return &r.ChallengeTypes }).
 		Default(texts(acme.ChallengeTypes)).OneOf(oneOf(acme.ChallengeTypes)...),
@@ -86,6 +90,12 @@ func texts[V ~string](values []V) []string {
 // asSent keeps an entry of allowed_domains; [checkDomains] looks at all of them.
 func asSent(text string) (string, error) { return text, nil }
 
+// parseRange keeps a range as it is written.
+func parseRange(text string) (string, error) {
+	_, err := identifier.ParseRange(text)
+	return text, err
+}
+
 // mostNamed bounds how many wrong entries an error names.
 const mostNamed = 100
 
@@ -109,6 +119,9 @@ func checkDomains(entries []string) error {
 
 func checkDomain(text string) error {
 	entry, err := domainmatch.ParseEntry(text)
+	if errors.Is(err, domainmatch.ErrIPAddress) {
+		return fmt.Errorf("%w; addresses go into allowed_ip_ranges", err)
+	}
 	if err != nil {
 		return err
 	}

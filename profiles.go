@@ -8,6 +8,7 @@ import (
 
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
 
 // profilesOf gives the profiles that an account's CA offers, as far as is known
@@ -33,17 +34,18 @@ func (b *backend) checkProfile(a *account.Account, profile string) error {
 	return nil
 }
 
-// offers refuses an order with a role whose profile the CA is known not to offer.
-func (b *backend) offers(ctx context.Context, s logical.Storage, r *role) error {
-	if r.Profile == "" {
+// offers refuses to begin an order for a profile that the CA is known not to offer.
+// What has been ordered before it ceased to is not touched.
+func (b *backend) offers(ctx context.Context, s logical.Storage, draft *order.Order) error {
+	if draft.Profile == "" {
 		return nil
 	}
-	acct, err := accounts.Get(ctx, s, r.Account)
+	acct, err := accounts.Get(ctx, s, draft.Account)
 	if err != nil {
 		return err
 	}
-	if err := b.checkProfile(acct, r.Profile); err != nil {
-		return badRequest("profile of role %q: %w", r.Name, err)
+	if err := b.checkProfile(acct, draft.Profile); err != nil {
+		return badRequest("profile of role %q: %w", draft.Role, err)
 	}
 	return nil
 }

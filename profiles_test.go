@@ -172,3 +172,22 @@ func TestPreferredChain(t *testing.T) {
 		t.Errorf("the order has the note %q, and should tell that the chain is not the preferred one", note)
 	}
 }
+
+// TestProfileThatIsOfferedNoMore: what has been issued is served on.
+func TestProfileThatIsOfferedNoMore(t *testing.T) {
+	t.Parallel()
+	authority := acmetest.Script(t)
+	authority.PreAuthorize()
+	offers(authority, fields{"shortlived": ""})
+	m := newMount(t)
+	m.withAccount(authority.DirectoryURL, authority.TrustedCA)
+	m.withRole(fields{"profile": "shortlived"})
+	m.obtain(fields{"identifiers": "www.example.com"})
+	offers(authority, fields{})
+	m.unmount()
+	later := mountOn(t, m.storage) // which has not read the directory itself
+	later.withAccount(authority.DirectoryURL, authority.TrustedCA)
+	later.write("role/web/issue", fields{"identifiers": "www.example.com"})
+	later.read("role/web/cached", fields{"identifiers": "www.example.com"})
+	later.refused(http.StatusBadRequest, logical.UpdateOperation, "role/web/issue", fields{"identifiers": "new.example.com"}, "no profiles")
+}

@@ -6,7 +6,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-pki-external-ca/domainmatch"
+	"vault-plugin-secrets-pki-external-ca/internal/identifier"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
 
@@ -16,7 +16,7 @@ type wish struct {
 	role *role
 	// entity is the Vault entity that wishes, "" when it has none.
 	entity string
-	// Either names, for which Vault makes the key, or a PEM certificate request.
+	// Either names and addresses, for which Vault makes the key, or a PEM certificate request.
 	identifiers []string
 	csr         string
 }
@@ -40,7 +40,7 @@ func wishOf(ctx context.Context, req *request) (wish, error) {
 
 // draft makes the order that fulfils a wish, if the role allows it to whoever
 // wishes. Nothing is stored.
-func (b *backend) draft(ctx context.Context, s logical.Storage, w wish) (*order.Order, []domainmatch.Name, error) {
+func (b *backend) draft(ctx context.Context, s logical.Storage, w wish) (*order.Order, []identifier.Identifier, error) {
 	id, err := order.NewID()
 	if err != nil {
 		return nil, nil, err
@@ -49,16 +49,13 @@ func (b *backend) draft(ctx context.Context, s logical.Storage, w wish) (*order.
 	o := order.New(id, r.Name, r.Account, b.now())
 	o.Entity, o.Allowed, o.KeyKind, o.Population = w.entity, r.ChallengeTypes, r.KeyKind, r.Population
 	o.DNSProvider, o.Profile, o.PreferredChain = r.dnsProvider(), r.Profile, r.PreferredChain
-	names, err := b.fillOrder(ctx, s, w, o)
+	ids, err := b.fillOrder(ctx, s, w, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := b.permit(w.entity, r, names); err != nil {
+	if err := b.permit(w.entity, r, ids); err != nil {
 		return nil, nil, err
 	}
-	if err := b.offers(ctx, s, r); err != nil {
-		return nil, nil, err
-	}
-	o.Owned, err = b.owned(r, names)
-	return o, names, err
+	o.Owned, err = b.owned(r, ids)
+	return o, ids, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/upstream"
@@ -87,6 +88,12 @@ func (w *wireProblem) bare() acme.Problem {
 	return p
 }
 
+// cleanIdentifier gives an address the spelling of RFC 5952, in which it was
+// ordered (RFC 8738 §3), whatever the CA's.
 func cleanIdentifier[T ~string](kind T, value string) acme.Identifier {
-	return acme.Identifier{Type: acme.IdentifierType(upstream.Clean(string(kind), maxWord)), Value: upstream.Clean(value, maxWord)}
+	id := acme.Identifier{Type: acme.IdentifierType(upstream.Clean(string(kind), maxWord)), Value: upstream.Clean(value, maxWord)}
+	if address, err := netip.ParseAddr(id.Value); err == nil && id.Type == acme.IP {
+		id.Value = address.String()
+	}
+	return id
 }

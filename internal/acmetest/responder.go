@@ -16,12 +16,15 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 )
 
-// ResponderServer answers challenges on 127.0.0.1.
+// ResponderServer answers challenges on 127.0.0.1, and on ::1 where the machine
+// has IPv6.
 type ResponderServer struct {
 	// HTTPPort is where http-01 is answered.
 	HTTPPort int
 	// TLSPort is where tls-alpn-01 is answered.
 	TLSPort int
+	// IPv6 tells whether ::1 answers as well.
+	IPv6 bool
 	// Resolver is the address of the DNS server, "127.0.0.1:port", over UDP and
 	// TCP. Every name has the address 127.0.0.1 there.
 	Resolver string
@@ -43,11 +46,17 @@ func Responder(t testing.TB) *ResponderServer {
 		t.Fatalf("making the responder: %v", err)
 	}
 	records.SetDefaultDNSIPv6("") // we listen on IPv4 only
+	web, secure := listenBoth(t), listenBoth(t)
+	config := alpnConfig(t, records)
+	for _, l := range web {
+		serve(t, l, records)
+	}
+	for _, l := range secure {
+		serve(t, tls.NewListener(l, config), records)
+	}
 	return &ResponderServer{
-		HTTPPort: serve(t, listen(t), records),
-		TLSPort:  serve(t, tls.NewListener(listen(t), alpnConfig(t, records)), records),
-		Resolver: serveDNS(t, records),
-		records:  records,
+		HTTPPort: port(web), TLSPort: port(secure), IPv6: len(web) > 1 && len(secure) > 1,
+		Resolver: serveDNS(t, records), records: records,
 	}
 }
 
@@ -60,13 +69,25 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// serve answers on the listener until the test ends, and gives its port.
-func serve(t testing.TB, l net.Listener, h http.Handler) int {
+// listenBoth takes a port of 127.0.0.1, and the same one of ::1 where that can
+// be had.
+func listenBoth(t testing.TB) []net.Listener {
+	t.Helper()
+	both := []net.Listener{listen(t)}
+	if l, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port(both))); err == nil {
+		both = append(both, l)
+	}
+	return both
+}
+
+func port(l []net.Listener) int { return l[0].Addr().(*net.TCPAddr).Port }
+
+// serve answers on the listener until the test ends.
+func serve(t testing.TB, l net.Listener, h http.Handler) {
 	t.Helper()
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: newLogger(t, "responder's web server")}
 	go func() { _ = server.Serve(l) }() // always ends with an error: that of Close
 	t.Cleanup(func() { _ = server.Close() })
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func alpnConfig(t testing.TB, records *challtestsrv.ChallSrv) *tls.Config {
@@ -75,10 +96,17 @@ func alpnConfig(t testing.TB, records *challtestsrv.ChallSrv) *tls.Config {
 	if err != nil {
 		t.Fatalf("making the key for tls-alpn-01: %v", err)
 	}
+	names := records.ServeChallengeCertFunc(key)
 	return &tls.Config{
-		NextProtos:     []string{challtestsrv.ACMETLS1Protocol},
-		GetCertificate: records.ServeChallengeCertFunc(key),
-		MinVersion:     tls.VersionTLS12,
+		NextProtos: []string{challtestsrv.ACMETLS1Protocol},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if address, ok := reversed(hello.ServerName); ok {
+				keyAuth, _ := records.GetTLSALPNChallenge(address.String())
+				return certifyAddress(key, address, keyAuth)
+			}
+			return names(hello)
+		},
+		MinVersion: tls.VersionTLS12,
 	}
 }
 

@@ -17,6 +17,7 @@ var (
 	ErrNotAwaiting       = errors.New("the order is not waiting for challenges")
 	ErrUnknownIdentifier = errors.New("is not an identifier of the order that is to be proven")
 	ErrNotAllowed        = errors.New("is not allowed by the role")
+	ErrNotForIP          = errors.New("proves no IP address (RFC 8738 §7)")
 	ErrNotOffered        = errors.New("is not offered by the CA")
 	ErrNotPending        = errors.New("needs no proof any more")
 )
@@ -58,6 +59,9 @@ func (o *Order) Find(value string, t acme.ChallengeType) (*Authorization, *acme.
 	}
 	if !slices.Contains(o.Allowed, t) {
 		return nil, nil, fmt.Errorf("%q %w; it allows %v", t, ErrNotAllowed, o.Allowed)
+	}
+	if !o.Allows(a, t) {
+		return nil, nil, fmt.Errorf("%q %w: %q", t, ErrNotForIP, o.Label(a))
 	}
 	c := a.Challenge(t)
 	if c == nil || !complete(c) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -69,6 +70,9 @@ type CSR struct {
 	// Names holds the DNS names as written: the subject alternative names, then
 	// each common name that is none of them.
 	Names []string
+	// Addresses holds the IP addresses among the subject alternative names. Four
+	// bytes are an IPv4 address, sixteen an IPv6 address.
+	Addresses []netip.Addr
 }
 
 // Reasons to refuse a CSR.
@@ -77,8 +81,9 @@ var (
 	ErrLongCSR   = errors.New("is longer than 64 KiB, which a hundred names do not take")
 	ErrSignature = errors.New("is signed with a weak algorithm; use SHA-256 or better")
 	ErrRSASize   = errors.New("has an RSA key of fewer than 2048 or more than 8192 bits")
-	ErrSANType   = errors.New("holds a subject alternative name that is not a DNS name")
+	ErrSANType   = errors.New("holds a subject alternative name that is neither a DNS name nor an IP address")
 	ErrLongCN    = errors.New("has a common name of more than 64 characters (RFC 5280); leave it out, the subject alternative names are enough")
+	ErrAddressCN = errors.New("has an IP address for a common name that is not among its subject alternative names; make it one of them, as an IP address")
 	ErrTextCN    = errors.New("has a common name that is not a text")
 	ErrNoNames   = errors.New("names no identifier")
 	ErrExtraText = errors.New("is followed by other text; send one certificate request alone")
@@ -113,14 +118,17 @@ func ParseCSR(text string) (*CSR, error) {
 	if err := strong(req); err != nil {
 		return nil, err
 	}
-	if err := onlyDNS(req); err != nil {
+	if err := onlyIdentifiers(req); err != nil {
 		return nil, err
 	}
-	names, err := namesOf(req)
-	if err != nil {
+	csr := &CSR{DER: block.Bytes, PublicKey: req.PublicKey, Names: slices.Clone(req.DNSNames), Addresses: addressesOf(req)}
+	if err := csr.addCommonNames(req); err != nil {
 		return nil, err
 	}
-	return &CSR{DER: block.Bytes, PublicKey: req.PublicKey, Names: names}, nil
+	if len(csr.Names)+len(csr.Addresses) == 0 {
+		return nil, ErrNoNames
+	}
+	return csr, nil
 }
 
 func strong(req *x509.CertificateRequest) error {
@@ -142,12 +150,15 @@ var (
 	oidCommonName     = asn1.ObjectIdentifier{2, 5, 4, 3}
 )
 
-// tagDNSName is the tag of a dNSName in a GeneralName (RFC 5280 §4.2.1.6).
-const tagDNSName = 2
+// Tags of a GeneralName (RFC 5280 §4.2.1.6).
+const (
+	tagDNSName   = 2
+	tagIPAddress = 7
+)
 
-// onlyDNS looks at the raw extension, because crypto/x509 passes over the types
+// onlyIdentifiers looks at the raw extension, because crypto/x509 passes over the types
 // of names that it has no field for.
-func onlyDNS(req *x509.CertificateRequest) error {
+func onlyIdentifiers(req *x509.CertificateRequest) error {
 	for _, ext := range req.Extensions {
 		if !ext.Id.Equal(oidSubjectAltName) {
 			continue
@@ -157,7 +168,7 @@ func onlyDNS(req *x509.CertificateRequest) error {
 			return errors.New("has subject alternative names that cannot be read")
 		}
 		for _, name := range names {
-			if name.Class != asn1.ClassContextSpecific || name.Tag != tagDNSName {
+			if name.Class != asn1.ClassContextSpecific || name.Tag != tagDNSName && name.Tag != tagIPAddress {
 				return fmt.Errorf("%w: type %s", ErrSANType, sanType(name.Tag))
 			}
 		}
@@ -173,10 +184,22 @@ func sanType(tag int) string {
 	return fmt.Sprintf("%d", tag)
 }
 
-// namesOf collects every name that a CA might certify. A subject may hold any
-// number of common names, of which crypto/x509 shows the last.
-func namesOf(req *x509.CertificateRequest) ([]string, error) {
-	names := slices.Clone(req.DNSNames)
+// addressesOf takes the addresses as they are: an IPv4 address in sixteen bytes is
+// not made one of four, because the CA would see what was sent.
+func addressesOf(req *x509.CertificateRequest) []netip.Addr {
+	var out []netip.Addr
+	for _, ip := range req.IPAddresses {
+		if address, ok := netip.AddrFromSlice(ip); ok { // crypto/x509 has refused other lengths
+			out = append(out, address)
+		}
+	}
+	return out
+}
+
+// addCommonNames adds every name that a CA might certify besides the subject
+// alternative names. A subject may hold any number of common names, of which
+// crypto/x509 shows the last.
+func (c *CSR) addCommonNames(req *x509.CertificateRequest) error {
 	for _, attribute := range req.Subject.Names {
 		if !attribute.Type.Equal(oidCommonName) {
 			continue
@@ -184,15 +207,26 @@ func namesOf(req *x509.CertificateRequest) ([]string, error) {
 		cn, ok := attribute.Value.(string)
 		switch {
 		case !ok:
-			return nil, ErrTextCN
+			return ErrTextCN
 		case utf8.RuneCountInString(cn) > longestCN:
-			return nil, ErrLongCN
-		case cn != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, cn) }):
-			names = append(names, cn)
+			return ErrLongCN
+		}
+		if err := c.addCommonName(cn); err != nil {
+			return err
 		}
 	}
-	if len(names) == 0 {
-		return nil, ErrNoNames
+	return nil
+}
+
+func (c *CSR) addCommonName(cn string) error {
+	if address, err := netip.ParseAddr(cn); err == nil {
+		if !slices.Contains(c.Addresses, address) {
+			return ErrAddressCN
+		}
+		return nil
 	}
-	return names, nil
+	if cn != "" && !slices.ContainsFunc(c.Names, func(n string) bool { return strings.EqualFold(n, cn) }) {
+		c.Names = append(c.Names, cn)
+	}
+	return nil
 }

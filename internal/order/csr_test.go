@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -59,6 +60,36 @@ func TestParseCSRGivesEveryName(t *testing.T) {
 		block, _ := pem.Decode([]byte(test.text))
 		if !slices.Equal(csr.Names, test.want) || !bytes.Equal(csr.DER, block.Bytes) || csr.PublicKey == nil {
 			t.Errorf("%s: got %v, want %v", test.reason, csr.Names, test.want)
+		}
+	}
+}
+
+func TestParseCSRGivesEveryAddress(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		wish   *x509.CertificateRequest
+		names  []string
+		want   string
+		reason string
+	}{
+		{&x509.CertificateRequest{IPAddresses: []net.IP{{192, 0, 2, 1}, net.ParseIP("2001:db8::1")}}, nil, "[192.0.2.1 2001:db8::1]", "addresses alone"},
+		{&x509.CertificateRequest{DNSNames: []string{"192.0.2.1"}}, []string{"192.0.2.1"}, "[]", "a name that looks like an address is a name, for others to refuse"},
+		{
+			&x509.CertificateRequest{Subject: pkix.Name{CommonName: "2001:DB8:0::1"}, IPAddresses: []net.IP{net.ParseIP("2001:db8::1")}},
+			nil, "[2001:db8::1]", "a common name that is among the addresses counts once, however it is spelt",
+		},
+		{
+			&x509.CertificateRequest{ExtraExtensions: []pkix.Extension{sanExtension(t, generalName{tag: 7, bytes: net.ParseIP("192.0.2.1").To16()})}},
+			nil, "[::ffff:192.0.2.1]", "sixteen bytes stay sixteen bytes",
+		},
+	} {
+		csr, err := ParseCSR(request(t, test.wish))
+		if err != nil {
+			t.Errorf("%s: %v", test.reason, err)
+			continue
+		}
+		if got := fmt.Sprint(csr.Addresses); got != test.want || !slices.Equal(csr.Names, test.names) {
+			t.Errorf("%s: got %s and %q, want %s and %q", test.reason, got, csr.Names, test.want, test.names)
 		}
 	}
 }
@@ -124,7 +155,9 @@ func TestParseCSRRefuses(t *testing.T) {
 		{"a common name of 65 characters", request(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: strings.Repeat("a", 53) + ".example.com"}}), ErrLongCN},
 		{"a long common name before a short one", request(t, &x509.CertificateRequest{RawSubject: subject(t, strings.Repeat("a", 65), "www.example.com")}), ErrLongCN},
 		{"a common name that is a number", request(t, &x509.CertificateRequest{RawSubject: subject(t, 7)}), ErrTextCN},
-		{"an IP address", request(t, &x509.CertificateRequest{DNSNames: []string{"www.example.com"}, IPAddresses: []net.IP{{192, 0, 2, 1}}}), ErrSANType},
+		{"an address as common name alone", request(t, &x509.CertificateRequest{DNSNames: []string{"www.example.com"}, Subject: pkix.Name{CommonName: "192.0.2.1"}}), ErrAddressCN},
+		{"another address as common name", request(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "192.0.2.2"}, IPAddresses: []net.IP{{192, 0, 2, 1}}}), ErrAddressCN},
+		{"an address of five bytes", withSAN(generalName{tag: 7, bytes: []byte{192, 0, 2, 1, 0}}), nil},
 		{"an e-mail address", request(t, &x509.CertificateRequest{DNSNames: []string{"www.example.com"}, EmailAddresses: []string{"a@example.com"}}), ErrSANType},
 		{"a URI", request(t, &x509.CertificateRequest{DNSNames: []string{"www.example.com"}, URIs: []*url.URL{uri}}), ErrSANType},
 		{"an otherName", withSAN(dnsName("www.example.com"), generalName{tag: 0, compound: true, bytes: otherName}), ErrSANType},
@@ -162,7 +195,7 @@ func FuzzParseCSR(f *testing.F) {
 			return
 		}
 		parsed, err := x509.ParseCertificateRequest(csr.DER)
-		if err != nil || parsed.CheckSignature() != nil || len(csr.Names) == 0 {
+		if err != nil || parsed.CheckSignature() != nil || len(csr.Names)+len(csr.Addresses) == 0 || len(csr.Addresses) != len(parsed.IPAddresses) {
 			t.Errorf("accepted %q", text)
 		}
 		for _, name := range parsed.DNSNames {

@@ -12,6 +12,7 @@
 package order
 
 import (
+	"slices"
 	"time"
 
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
@@ -220,6 +221,14 @@ func (o *Order) Authorization(value string) *Authorization {
 // unreported tells that a challenge is still to be put in place.
 func (a *Authorization) unreported() bool {
 	return a.Status == acme.StatusPending && a.Fulfilled == ""
+}
+
+// Allows tells whether an authorization may be proven by a type of challenge:
+// the role allows the type, and it is fit for what is to be proven. An address
+// has no record in DNS (RFC 8738 §7), and a CA that offers dns-01 all the same
+// is not followed.
+func (o *Order) Allows(a *Authorization, t acme.ChallengeType) bool {
+	return slices.Contains(o.Allowed, t) && (t != acme.DNS01 || a.Identifier.Type != acme.IP)
 }
 
 // Challenge finds the challenge of a type.

@@ -163,7 +163,7 @@ func (o *Order) answerable(a *Authorization) error {
 	offered := []string{}
 	for i := range a.Challenges {
 		c := &a.Challenges[i]
-		if slices.Contains(o.Allowed, c.Type) && complete(c) && open(c) {
+		if o.Allows(a, c.Type) && complete(c) && open(c) {
 			return nil
 		}
 		offered = append(offered, string(c.Type))

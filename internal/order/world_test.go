@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -65,7 +66,11 @@ func (w *world) add(names ...string) *Order {
 	o := New(id, "role", "account", w.clock.now())
 	o.KeyKind, o.Population, o.Allowed = keys.EC256, CNFirst, acme.ChallengeTypes
 	for _, name := range names {
-		o.Identifiers = append(o.Identifiers, Identifier{name, acme.Identifier{Type: acme.DNS, Value: name}})
+		kind := acme.DNS
+		if _, err := netip.ParseAddr(name); err == nil {
+			kind = acme.IP
+		}
+		o.Identifiers = append(o.Identifiers, Identifier{name, acme.Identifier{Type: kind, Value: name}})
 	}
 	w.ids = append(w.ids, id)
 	w.save(o)
