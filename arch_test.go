@@ -35,6 +35,7 @@ var layers = []layer{
 		[]string{"golang.org/x/net/idna", "golang.org/x/net/publicsuffix", "github.com/gobwas/glob"},
 		"who may have which name must be readable, and testable, without Vault or ACME",
 	},
+	{"./internal/abreast", nil, "how things are done at once has nothing to do with what they are"},
 	{
 		"./internal/account",
 		[]string{"./internal/acme", "./internal/keys", "./internal/secret"},
@@ -82,7 +83,7 @@ var layers = []layer{
 	{"./internal/limit", []string{"./internal/acme"}, "when a CA may be asked again is arithmetic, tested without storage and without a clock"},
 	{
 		"./internal/order",
-		[]string{"./internal/acme", "./internal/keys", "github.com/google/uuid"},
+		[]string{"./internal/abreast", "./internal/acme", "./internal/keys", "github.com/google/uuid"},
 		"the life of an order is tested without Vault and HTTP: it declares the CA and the safe that it is handed",
 	},
 	{"./internal/renewal", nil, "months pass in its tests only because it is arithmetic on times that it is handed"},

@@ -47,6 +47,7 @@ type backend struct {
 	watches     watch.Hub
 	authorities *authorities
 	claims      claims
+	passing     passing
 	// orderLocks guard the read and write of one order's record, never a
 	// request to a CA.
 	orderLocks []*locksutil.LockEntry
@@ -88,6 +89,7 @@ func newBackend(now func() time.Time) *backend {
 		tidyRest:     time.Second,
 		authorities:  newAuthorities(now),
 		claims:       newClaims(),
+		passing:      newPassing(),
 		orderLocks:   locksutil.CreateLocks(),
 
 		standingLocks: locksutil.CreateLocks(),

@@ -14,7 +14,7 @@
 //   - domainmatch: which names a role may order
 //
 // A request validates, stores, wakes the engine and answers. The engine takes
-// each order from state to state, stores it after every step, and goes on
+// each order from state to state, stores it before others hear of it, and goes on
 // after a crash where the last stored step ended.
 package pkiexternalca
 

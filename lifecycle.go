@@ -106,6 +106,7 @@ func (b *backend) stop(forGood bool) {
 	l.engine, l.collector, l.tidier = nil, nil, nil
 	b.records.Close()
 	b.watches.NotifyAll() // nothing more will come here
+	b.passing.forget()
 	if !forGood {
 		return
 	}

@@ -177,7 +177,7 @@ func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) er
 	case o.Final():
 		return conflict("order %s is %s; there is nothing to be proven any more", o.ID, o.State.Status())
 	}
-	err := o.Fulfill(value, t)
+	err := o.Fulfill(value, t, b.now())
 	switch {
 	case errors.Is(err, order.ErrNotAwaiting), errors.Is(err, order.ErrNotPending):
 		return conflict("order %s: %w", o.ID, err)
@@ -185,9 +185,6 @@ func (b *backend) fulfill(o *order.Order, value string, t acme.ChallengeType) er
 		return badRequest("order %s: %s %w", o.ID, blamed(err), err)
 	case before == t:
 		return errUnchanged
-	}
-	if len(o.Unreported()) == 0 {
-		o.Due = b.now()
 	}
 	return nil
 }

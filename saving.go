@@ -36,7 +36,7 @@ func (b *backend) saveOrder(ctx context.Context, s logical.Storage, o *order.Ord
 		return err
 	}
 	b.watches.Notify(string(o.ID))
-	if o.Final() {
+	if o.Final() && !stored.Final() {
 		return active.Delete(ctx, s, activePath(o))
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-pki-external-ca/internal/abreast"
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/engine"
@@ -19,35 +20,37 @@ import (
 )
 
 // work takes an order as far as it goes now in a lane, and returns when to come
-// back; the lane becomes the one to come back to. The order is read anew before
-// every step and stored after it.
+// back; the lane becomes the one to come back to. It goes on with the order that it
+// has just stored, or had put down while it was passing; that nobody else has
+// changed it shows when it is stored.
 func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID, lane *engine.Lane) (next time.Time) {
 	next = b.now().Add(b.storagePause) // after a panic
 	defer b.survive("an order", id)
-	for ctx.Err() == nil {
-		o, err := orders.Get(ctx, s, orderPath(id))
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			b.leave(ctx, s, id)
-			return time.Time{}
-		case errors.Is(err, store.ErrUnreadable):
-			b.Logger().Error("an order cannot be read and is left alone", "order", id, "error", err)
-			return time.Time{}
-		case err != nil:
-			b.Logger().Warn("an order cannot be read; trying again", "order", id, "error", err)
-			return b.now().Add(b.storagePause)
-		case o.Final():
-			return b.retire(ctx, s, o)
+	for o := b.passing.take(id); ctx.Err() == nil; {
+		if o == nil {
+			found, again := b.pickUp(ctx, s, id)
+			if found == nil {
+				return again
+			}
+			o = found
 		}
-		in := *lane
+		in, now := *lane, b.now()
 		*lane = laneOf(o)
-		switch due := o.DueAt(b.now()); {
-		case due.After(b.now()):
+		switch due := o.DueAt(now); {
+		case due.After(now):
+			b.passing.keep(o, now)
 			return due
 		case *lane != in:
-			return b.now()
+			b.passing.keep(o, now)
+			return now
 		}
-		if err := b.step(ctx, s, o); err != nil && !errors.Is(err, errRace) && ctx.Err() == nil {
+		switch err := b.step(ctx, s, o); {
+		case err == nil && o.Final():
+			b.retire(ctx, s, o)
+			return time.Time{}
+		case errors.Is(err, errRace):
+			o = nil
+		case err != nil && ctx.Err() == nil:
 			b.Logger().Warn("an order cannot be stored; trying again", "order", id, "error", err)
 			return b.now().Add(b.storagePause)
 		}
@@ -55,38 +58,68 @@ func (b *backend) work(ctx context.Context, s logical.Storage, id order.ID, lane
 	return time.Time{}
 }
 
-// retire removes the mark of a final order, which a crash may have left.
-func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) time.Time {
+// pickUp reads an order that is to be worked on; without one, it says when to try
+// again.
+func (b *backend) pickUp(ctx context.Context, s logical.Storage, id order.ID) (*order.Order, time.Time) {
+	o, err := orders.Get(ctx, s, orderPath(id))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		b.leave(ctx, s, id)
+		return nil, time.Time{}
+	case errors.Is(err, store.ErrUnreadable):
+		b.Logger().Error("an order cannot be read and is left alone", "order", id, "error", err)
+		return nil, time.Time{}
+	case err != nil:
+		b.Logger().Warn("an order cannot be read; trying again", "order", id, "error", err)
+		return nil, b.now().Add(b.storagePause)
+	case !o.Final():
+		return o, time.Time{}
+	}
+	b.retire(ctx, s, o)
+	// Whoever ended it has removed the mark, unless something came between.
+	if err := active.Delete(ctx, s, activePath(o)); err != nil {
+		return nil, b.now().Add(b.storagePause)
+	}
+	return nil, time.Time{}
+}
+
+// retire gives free what an order had while it was alive.
+func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) {
 	b.leave(ctx, s, o.ID)
 	for _, proof := range o.Proofs() {
 		b.wakeDebt(debtPath(proof))
 	}
-	if err := active.Delete(ctx, s, activePath(o)); err != nil {
-		return b.now().Add(b.storagePause)
-	}
-	return time.Time{}
 }
 
-// step advances an order once and stores it.
+// authorizationsAtOnce is how many authorizations of one order are asked for at once.
+const authorizationsAtOnce = 4
+
+// step advances an order once, and stores it unless it is passing.
 func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) error {
 	before := o.State
 	env := order.Env{
-		Now: b.now, Jitter: b.jitter,
+		Now: b.now, Jitter: b.jitter, Abreast: authorizationsAtOnce,
 		CA: restrained{b.authorityOf(ctx, s, o.Account), b, s, o}, Safe: safe{b, s}, DNS: prover{b, s}, Claim: b.claims.claim,
 	}
 	if !order.Advance(ctx, env, o) {
-		return nil
+		return ctx.Err()
 	}
-	lock := locksutil.LockForKey(b.orderLocks, string(o.ID))
-	lock.Lock()
-	defer lock.Unlock()
-	if err := b.saveOrder(ctx, s, o); err != nil {
-		return err
+	if !o.Passing(b.now()) {
+		if err := b.saveStep(ctx, s, o); err != nil {
+			return err
+		}
 	}
 	if o.State != before {
 		b.Logger().Debug("an order went on", "order", o.ID, "role", o.Role, "from", before, "to", o.State, "reason", o.LastError)
 	}
 	return nil
+}
+
+func (b *backend) saveStep(ctx context.Context, s logical.Storage, o *order.Order) error {
+	lock := locksutil.LockForKey(b.orderLocks, string(o.ID))
+	lock.Lock()
+	defer lock.Unlock()
+	return b.saveOrder(ctx, s, o)
 }
 
 // errUnchanged is for a change that has nothing to change.
@@ -108,6 +141,7 @@ func (b *backend) changeOrder(ctx context.Context, s logical.Storage, id order.I
 	case err != nil:
 		return err
 	}
+	b.passing.take(id) // it would lose the race
 	return b.saveOrder(ctx, s, o)
 }
 
@@ -144,10 +178,11 @@ func (s safe) KeepCertificate(ctx context.Context, o *order.Order, c *order.Cert
 	if err := certificates.Put(ctx, s, orderPath(o.ID), c); err != nil {
 		return err
 	}
-	if err := serials.Put(ctx, s, serialPath(c.Serial), &reference{Order: o.ID}); err != nil {
-		return err
+	leads := []func() error{
+		func() error { return serials.Put(ctx, s, serialPath(c.Serial), &reference{Order: o.ID}) },
+		func() error { return s.b.hasCertificate(ctx, s.Storage, o) },
 	}
-	return s.b.hasCertificate(ctx, s.Storage, o)
+	return abreast.Do(len(leads), len(leads), func(i int) error { return leads[i]() })
 }
 
 // authorityOf gives an order's account at its CA. When there is none to be had

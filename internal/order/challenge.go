@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"vault-plugin-secrets-pki-external-ca/internal/abreast"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 )
 
@@ -24,8 +25,8 @@ var (
 
 // Fulfill notes that a challenge is in place (contract: fulfilled-challenge).
 // Until the CA has been told, the choice for an identifier may be changed;
-// reporting the same again changes nothing.
-func (o *Order) Fulfill(value string, t acme.ChallengeType) error {
+// reporting the same again changes nothing. The last report has the order go on.
+func (o *Order) Fulfill(value string, t acme.ChallengeType, now time.Time) error {
 	if o.State == StateNew || o.State == StateSubmitted {
 		return o.notAwaiting()
 	}
@@ -44,6 +45,10 @@ func (o *Order) Fulfill(value string, t acme.ChallengeType) error {
 		return fmt.Errorf("%q %w by %s: that challenge is %s", o.Label(a), ErrNotPending, t, c.Status)
 	}
 	a.Fulfilled = t
+	if len(o.Unreported()) == 0 {
+		o.Updated = now
+		o.enter(move{to: o.afterReports()}, Env{Now: func() time.Time { return now }})
+	}
 	return nil
 }
 
@@ -86,18 +91,24 @@ const untilDeadline = time.Duration(math.MaxInt64)
 
 // awaitFulfillment waits until every identifier has been reported: an order is
 // never handed to the CA half done, because one failed validation spoils it
-// for good (RFC 8555 §7.1.6). The report wakes the order, so that waiting
-// costs nothing.
+// for good (RFC 8555 §7.1.6). The last report leads on, so that waiting costs
+// nothing; here is what the deadline ends.
 func awaitFulfillment(_ context.Context, _ Env, o *Order) (move, error) {
 	if len(o.Unreported()) > 0 {
 		return o.stay(untilDeadline)
 	}
+	return moveTo(o.afterReports())
+}
+
+// afterReports is where an order goes of which everything has been reported that
+// is not Vault's own work.
+func (o *Order) afterReports() State {
 	for i := range o.Authorizations {
 		if o.Authorizations[i].automatic() {
-			return moveTo(StateFulfilling)
+			return StateFulfilling
 		}
 	}
-	return moveTo(StateNotifying)
+	return StateNotifying
 }
 
 // answer tells the CA that the challenges are in place (RFC 8555 §7.5.1). Proofs
@@ -106,21 +117,25 @@ func answer(ctx context.Context, env Env, o *Order) (move, error) {
 	if outdated, err := o.withdrawOutdated(env); err != nil || outdated {
 		return move{to: StateFulfilling}, err
 	}
-	for i := range o.Authorizations {
-		a := &o.Authorizations[i]
-		if (o.Tries > 0 || o.Setbacks > 0) && a.untold() {
-			if err := a.read(ctx, env); err != nil { // the answer may have arrived
-				return move{}, err
-			}
-		}
-		if !a.untold() {
-			continue
-		}
-		if err := a.answer(ctx, env); err != nil {
-			return move{}, fmt.Errorf("telling the CA that %s is in place for %q: %w", a.Fulfilled, o.Label(a), err)
+	return move{to: StateProcessing}, abreast.Do(len(o.Authorizations), env.Abreast, func(i int) error {
+		return o.tell(ctx, env, &o.Authorizations[i])
+	})
+}
+
+// tell answers the challenge of one authorization, unless the CA knows.
+func (o *Order) tell(ctx context.Context, env Env, a *Authorization) error {
+	if (o.Tries > 0 || o.Setbacks > 0) && a.untold() {
+		if err := a.read(ctx, env); err != nil { // the answer may have arrived
+			return err
 		}
 	}
-	return moveTo(StateProcessing)
+	if !a.untold() {
+		return nil
+	}
+	if err := a.answer(ctx, env); err != nil {
+		return fmt.Errorf("telling the CA that %s is in place for %q: %w", a.Fulfilled, o.Label(a), err)
+	}
+	return nil
 }
 
 // untold tells that the CA has yet to hear of the challenge that was reported.

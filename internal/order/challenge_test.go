@@ -54,7 +54,7 @@ func TestFulfill(t *testing.T) {
 		{"hostile.example.com", acme.DNS01, ErrNotOffered, "a challenge without URL cannot be answered"},
 	} {
 		o := proving()
-		err := o.Fulfill(test.name, test.t)
+		err := o.Fulfill(test.name, test.t, start)
 		if !errors.Is(err, test.want) {
 			t.Errorf("%s by %s: %v, want %v (%s)", test.name, test.t, err, test.want, test.reason)
 		}
@@ -71,14 +71,14 @@ func TestFulfillInEachState(t *testing.T) {
 			continue
 		}
 		o := proving()
-		if err := o.Fulfill("open.example.com", acme.HTTP01); err != nil {
+		if err := o.Fulfill("open.example.com", acme.HTTP01, start); err != nil {
 			t.Fatal(err)
 		}
 		o.State = s
-		if err := o.Fulfill("open.example.com", acme.DNS01); !errors.Is(err, ErrNotAwaiting) {
+		if err := o.Fulfill("open.example.com", acme.DNS01, start); !errors.Is(err, ErrNotAwaiting) {
 			t.Errorf("%s: another choice: %v", s, err)
 		}
-		again := o.Fulfill("open.example.com", acme.HTTP01)
+		again := o.Fulfill("open.example.com", acme.HTTP01, start)
 		if known := s != StateNew && s != StateSubmitted; known != (again == nil) {
 			t.Errorf("%s: the same again: %v", s, again)
 		}
@@ -87,7 +87,7 @@ func TestFulfillInEachState(t *testing.T) {
 		}
 	}
 	o := New("id", "role", "account", start)
-	if err := o.Fulfill("open.example.com", acme.HTTP01); !errors.Is(err, ErrNotAwaiting) {
+	if err := o.Fulfill("open.example.com", acme.HTTP01, start); !errors.Is(err, ErrNotAwaiting) {
 		t.Errorf("before the CA has said anything: %v", err)
 	}
 }

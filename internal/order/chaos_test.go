@@ -104,6 +104,9 @@ func (c chaos) report(id ID) {
 		return
 	}
 	for i := range o.Authorizations {
+		if c.load(id).State != StateAwaiting {
+			return // that was the last report
+		}
 		if o.Authorizations[i].Proof != nil && c.maybe(90) {
 			continue
 		}

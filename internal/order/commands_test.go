@@ -144,10 +144,14 @@ func (t *trail) add(line, kind string) {
 
 func (t *trail) String() string { return strings.Join(t.lines, "") }
 
-// fulfill NAME TYPE [order=N]: reports a challenge.
+// fulfill NAME TYPE [order=N]: reports a challenge, and shows where that leads.
 func (w *world) doFulfill(c command) string {
+	before := w.load(w.id(c)).State
 	if err := w.fulfill(w.id(c), c.arg(0), acme.ChallengeType(c.arg(1))); err != nil {
 		return err.Error() + "\n"
+	}
+	if o := w.load(w.id(c)); o.State != before {
+		return w.line(o)
 	}
 	return ""
 }
@@ -165,7 +169,7 @@ func (w *world) doAbandon(c command) string {
 	before := o.State
 	o.Abandon("the role was deleted", w.clock.now())
 	w.onStep(before, o.State)
-	w.save(o)
+	w.change(o)
 	w.checkEnd(o)
 	return w.line(o)
 }

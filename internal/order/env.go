@@ -16,6 +16,9 @@ type Env struct {
 	Jitter func() float64
 	CA     CA
 	Safe   Safe
+	// Abreast is how many authorizations of an order are read, or answered, at
+	// once; one at a time when it is zero.
+	Abreast int
 	// DNS writes the proofs that Vault can give by itself.
 	DNS DNS
 	// Claim reserves an order at the CA for a local order. It returns the

@@ -53,17 +53,20 @@ func (o *Order) setCSR(der []byte, now time.Time) {
 	if late := now.Add(graceAfterCSR); len(o.CSR) == 0 && late.After(o.Deadline) {
 		o.Deadline = late
 	}
-	o.CSR = der
+	o.CSR, o.unsent = der, true
 }
 
-// key gives the order's private key; a key that was stored before a crash is
-// used again.
+// key gives the order's private key: the one of the CSR before, if there was one.
+// One that was made before a crash, but for no CSR, nobody knows; it is replaced.
 func (o *Order) key(ctx context.Context, env Env) (crypto.Signer, error) {
-	key, err := env.Safe.Key(ctx, o.ID)
-	if !errors.Is(err, ErrNoKey) {
-		return key, err
+	if len(o.CSR) > 0 {
+		key, err := env.Safe.Key(ctx, o.ID)
+		if !errors.Is(err, ErrNoKey) {
+			return key, err
+		}
 	}
-	if key, err = keys.Generate(o.KeyKind); err != nil {
+	key, err := keys.Generate(o.KeyKind)
+	if err != nil {
 		return nil, Refuse("making the key: %w", err)
 	}
 	if err := env.Safe.KeepKey(ctx, o.ID, key); err != nil {
@@ -73,11 +76,11 @@ func (o *Order) key(ctx context.Context, env Env) (crypto.Signer, error) {
 }
 
 // finalize sends the CSR (RFC 8555 §7.4). When the answer to an earlier try was
-// lost the CA may have issued already, so from the second try on the order is
-// read first; after a refusal it is read too, because a CA refuses a CSR that
-// it has.
+// lost the CA may have issued already, so the order is read first unless the CSR
+// is known to be new; after a refusal it is read too, because a CA refuses a CSR
+// that it has.
 func finalize(ctx context.Context, env Env, o *Order) (move, error) {
-	if o.Tries > 0 || o.Setbacks > 0 || o.FinalizeURL == "" {
+	if !o.unsent || o.Setbacks > 0 || o.FinalizeURL == "" {
 		at, err := o.look(ctx, env)
 		if err != nil {
 			return move{}, err
@@ -89,6 +92,7 @@ func finalize(ctx context.Context, env Env, o *Order) (move, error) {
 	if o.FinalizeURL == "" {
 		return move{}, fmt.Errorf("%w (§7.1.3): it names no URL for the CSR", acme.ErrViolation)
 	}
+	o.unsent = false
 	at, err := env.CA.Finalize(ctx, o.FinalizeURL, o.CSR)
 	if err != nil {
 		return o.notFinalized(ctx, env, during("sending the CSR", err))

@@ -45,8 +45,24 @@ type Description struct {
 	Does string
 	// Next lists where the step may lead, besides error and expired.
 	Next []State
-	step step
+	// Stored says whether an order that has got here is stored before its step.
+	Stored Storing
+	step   step
 }
+
+// Storing says whether an order that has entered a state is stored before the step
+// of the state is taken. What a step announces to somebody outside must be: a
+// crash must not make us forget what others know. Where a step only reads, a crash
+// may cost a repetition.
+type Storing struct {
+	First bool
+	// Because names what is to be found after a crash, or what a crash costs.
+	Because string
+}
+
+func first(because string) Storing { return Storing{First: true, Because: because} }
+
+func later(because string) Storing { return Storing{Because: because} }
 
 // Life is every state of an order: the one place that knows what follows what.
 // A state without a step is final; only a caller's wish (revocation) leads out.
@@ -57,57 +73,67 @@ func init() {
 		StateNew: {
 			Status: "new", Means: "The order is stored here; the CA does not know it yet.",
 			Does: "asks the CA for an order", step: submit,
-			Next: []State{StateSubmitted, StateKeying, StateCollecting},
+			Next:   []State{StateSubmitted, StateKeying, StateCollecting},
+			Stored: first("it is the caller's wish"),
 		},
 		StateSubmitted: {
 			Status: "submitted", Means: "The CA has the order.",
 			Does: "reads what the CA wants proven", step: readAuthorizations,
-			Next: []State{StateAwaiting, StateFulfilling, StateKeying},
+			Next:   []State{StateAwaiting, StateFulfilling, StateKeying},
+			Stored: later("a crash asks the CA for the order anew"),
 		},
 		StateAwaiting: {
 			Status: "awaiting-challenge-fulfillment", Means: "Challenges can be read; one for each identifier is to be put in place and reported.",
 			Does: "waits for the reports", step: awaitFulfillment,
-			Next: []State{StateFulfilling, StateNotifying},
+			Next:   []State{StateFulfilling, StateNotifying},
+			Stored: first("the challenges are read from it"),
 		},
 		StateFulfilling: {
 			Status: "vault-challenge-fulfillment", Means: "Every challenge that is not Vault's own has been reported.",
 			Does: "writes the TXT records", step: writeProofs,
-			Next: []State{StatePropagating},
+			Next:   []State{StatePropagating},
+			Stored: first("a TXT record is to be removed again, whatever happens"),
 		},
 		StatePropagating: {
 			Status: "vault-challenge-propagating", Means: "The TXT records are written.",
 			Does: "waits until they can be seen", step: awaitPropagation,
-			Next: []State{StateFulfilling, StateNotifying},
+			Next:   []State{StateFulfilling, StateNotifying},
+			Stored: later("a crash writes the TXT records once more"),
 		},
 		StateNotifying: {
 			Status: "notify-acme-server-challenges-completed", Means: "Every identifier has its challenge in place.",
 			Does: "tells the CA to look", step: answer,
-			Next: []State{StateFulfilling, StateProcessing},
+			Next:   []State{StateFulfilling, StateProcessing},
+			Stored: first("which challenge the CA was told of cannot be chosen again"),
 		},
 		StateProcessing: {
 			Status: "processing-challenge", Means: "The CA is validating.",
 			Does: "reads the order until it is ready", step: awaitValidation,
-			Next: []State{StateKeying, StateCollecting},
+			Next:   []State{StateKeying, StateCollecting},
+			Stored: later("a crash tells the CA once more"),
 		},
 		StateKeying: {
 			Status: statusFetching, Means: "The CA is ready to certify.",
 			Does: "makes and stores the key and the CSR", step: makeRequest,
-			Next: []State{StateFinalizing},
+			Next:   []State{StateFinalizing},
+			Stored: later("a crash reads the order once more"),
 		},
 		StateFinalizing: {
 			Status: statusFetching, Means: "Key and CSR are stored.",
 			Does: "sends the CSR to the CA", step: finalize,
-			Next: []State{StateKeying, StateProcessing, StateCollecting},
+			Next:   []State{StateKeying, StateProcessing, StateCollecting},
+			Stored: first("a certificate without its key is lost"),
 		},
 		StateCollecting: {
 			Status: statusFetching, Means: "The CA has the CSR.",
 			Does: "reads the order until it is valid, downloads, checks and stores the certificate", step: collect,
-			Next: []State{StateFinalizing, StateCompleted},
+			Next:   []State{StateFinalizing, StateCompleted},
+			Stored: later("after a crash the order is read before the CSR would be sent"),
 		},
-		StateCompleted: {Status: "completed", Means: "The certificate is stored and can be fetched."},
-		StateExpired:   {Status: "expired", Means: "The order ran out of time at the CA, or was not finished by its deadline."},
-		StateRevoked:   {Status: "revoked", Means: "The certificate was revoked through Vault."},
-		StateError:     {Status: "error", Means: "The CA refused the order; the last error says why."},
+		StateCompleted: {Status: "completed", Means: "The certificate is stored and can be fetched.", Stored: first("it is the result")},
+		StateExpired:   {Status: "expired", Means: "The order ran out of time at the CA, or was not finished by its deadline.", Stored: first("it is the result")},
+		StateRevoked:   {Status: "revoked", Means: "The certificate was revoked through Vault.", Stored: first("it is the result")},
+		StateError:     {Status: "error", Means: "The CA refused the order; the last error says why.", Stored: first("it is the result")},
 	}
 }
 
@@ -149,7 +175,8 @@ func (o *Order) stayBecause(why string, after time.Duration) (move, error) {
 }
 
 // Advance takes one step. It neither sleeps nor stores: the caller stores the
-// order and comes back at o.Due. It returns false when there is nothing to
+// order, unless it is [Order.Passing], and comes back at o.Due with the same
+// order, or with what was stored last. It returns false when there is nothing to
 // store: the state is final, or ctx ended meanwhile. In the latter case o may
 // hold half a step and must be thrown away.
 //
@@ -175,6 +202,13 @@ func Advance(ctx context.Context, env Env, o *Order) bool {
 	}
 	o.apply(at, m, err, env)
 	return true
+}
+
+// Passing tells that an order need not be stored after a step. It goes on within a
+// moment, from a state in which a crash may find it one step or a few back, and
+// has nothing to say to whoever looks at it meanwhile.
+func (o *Order) Passing(now time.Time) bool {
+	return !o.Final() && !Life[o.State].Stored.First && o.LastError == "" && o.Due.Sub(now) <= briefly
 }
 
 func (o *Order) apply(at Description, m move, err error, env Env) {

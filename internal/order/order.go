@@ -4,9 +4,10 @@
 // The states are a table ([Life]); each has one step. A step decides, or has
 // one effect outside that may be repeated: it never sleeps, never stores the
 // order, and is handed everything it touches ([Env]). Whoever drives an order
-// stores it after every [Advance], so that a crash costs one repeated step and
-// never a key or a certificate. What is announced to the CA is stored before:
-// the key and the CSR before finalize, the fulfilment before the answer.
+// stores it after [Advance], unless it is [Order.Passing], so that a crash costs a
+// few repeated steps and never a key or a certificate. What is announced to the CA
+// is stored before: the key and the CSR before finalize, the fulfilment before the
+// answer.
 //
 // The package knows neither Vault nor HTTP.
 package order
@@ -84,6 +85,9 @@ type Order struct {
 	Authorizations []Authorization `json:"authorizations,omitempty"`
 	// CSR is what is, or was, sent with finalize: PKCS #10 in DER.
 	CSR []byte `json:"csr,omitempty"`
+	// unsent tells that the CSR was made since the order was read from storage,
+	// and that nobody has sent it yet.
+	unsent bool
 	// WithoutCN remembers that the CA refused a CSR with a common name.
 	WithoutCN bool `json:"without_cn,omitempty"`
 	// The certificate, once there is one.

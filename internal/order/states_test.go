@@ -32,8 +32,11 @@ func TestLifeIsClosed(t *testing.T) {
 		if final != (len(at.Next) == 0) || final != (at.Does == "") {
 			t.Errorf("state %q has a step, a description of it and a way on, or none of them: %+v", s, at)
 		}
-		if at.Status == "" || at.Means == "" {
-			t.Errorf("state %q does not say what it is", s)
+		if at.Status == "" || at.Means == "" || at.Stored.Because == "" {
+			t.Errorf("state %q does not say what it is, and whether it is stored", s)
+		}
+		if final && !at.Stored.First {
+			t.Errorf("state %q is the end of an order, and not stored", s)
 		}
 	}
 }
@@ -114,14 +117,19 @@ func statesDocument() string {
 This page is made from the table of states in ` + "`internal/order/life.go`" + `; after a change there run
 ` + "`go test ./internal/order -update`" + `.
 
-An order is in one of these states, which is stored before and after every step. Where nothing else is said
-the step is taken at once; while it has to wait, ` + "`next_work_date`" + ` tells until when and ` + "`last_error`" + ` why.
+An order is in one of these states. Where nothing else is said the step is taken at once; while it has to
+wait, ` + "`next_work_date`" + ` tells until when and ` + "`last_error`" + ` why.
+
+The table says whether an order that has entered a state is stored before the step is taken. In the other
+states it is stored when a step has failed, or has to wait longer than ` + fmt.Sprint(briefly) + `, or leads on to a state that is
+stored; until then it is shown as it was stored last.
+
 Every state that is not final also leads to ` + "`error`" + `, when the CA refuses, and to ` + "`expired`" + `, when the order
 has run out of time.
 
 `)
 	b.WriteString(statesDiagram())
-	b.WriteString("\n| state as stored | `order_status` | what is true | what is done | next |\n|---|---|---|---|---|\n")
+	b.WriteString("\n| state as stored | `order_status` | what is true | what is done | stored before that | next |\n|---|---|---|---|---|---|\n")
 	for _, s := range States {
 		at := Life[s]
 		next := make([]string, len(at.Next))
@@ -132,7 +140,12 @@ has run out of time.
 		if at.step == nil {
 			does, next = "Nothing: this state is final.", []string{"–"}
 		}
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n", s, at.Status, at.Means, does, strings.Join(next, ", "))
+		stored := "no: "
+		if at.Stored.First {
+			stored = "yes: "
+		}
+		stored += at.Stored.Because
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s | %s |\n", s, at.Status, at.Means, does, stored, strings.Join(next, ", "))
 	}
 	b.WriteString("\n`status` is `order_status` with underscores in place of the hyphens.\n")
 	return b.String()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vault-plugin-secrets-pki-external-ca/internal/abreast"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
 )
 
@@ -124,17 +125,13 @@ func (a *Authorization) read(ctx context.Context, env Env) error {
 // their order nor their number means anything (§7.1.3). What was read before a
 // failure is not read again.
 func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
+	err := abreast.Do(len(o.Authorizations), env.Abreast, func(i int) error { return o.readOnce(ctx, env, &o.Authorizations[i]) })
+	if err != nil {
+		return move{}, err
+	}
 	proven := true
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
-		if a.Status == "" {
-			if err := a.read(ctx, env); err != nil {
-				return move{}, err
-			}
-		}
-		if why := o.failure(a); why != "" {
-			return move{}, marked{Refuse("%s", why), acme.ErrUnproven}
-		}
 		if a.Status == acme.StatusValid {
 			continue
 		}
@@ -156,6 +153,20 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 		return moveTo(StateFulfilling) // all of it is Vault's own work
 	}
 	return move{to: StateAwaiting, after: untilDeadline}, nil
+}
+
+// readOnce reads an authorization unless that was done, and fails if no proof can
+// save it.
+func (o *Order) readOnce(ctx context.Context, env Env, a *Authorization) error {
+	if a.Status == "" {
+		if err := a.read(ctx, env); err != nil {
+			return err
+		}
+	}
+	if why := o.failure(a); why != "" {
+		return marked{Refuse("%s", why), acme.ErrUnproven}
+	}
+	return nil
 }
 
 // answerable checks that the CA offers a challenge which the role allows.

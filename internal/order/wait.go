@@ -20,6 +20,9 @@ const (
 	// it is doubled from then on.
 	quickPolls, pollsAlike = 9, 20
 
+	// briefly is how long an order may wait without being stored.
+	briefly = 250 * time.Millisecond
+
 	firstRetry   = time.Second
 	longestRetry = 10 * time.Minute
 

@@ -15,9 +15,9 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
 )
 
-// world drives orders as the plugin does: it reads the stored order before
-// every step and stores it after. It checks on the way what must hold in every
-// story.
+// world drives orders as the plugin does: it goes on with the order that it has in
+// memory, and stores it after every step after which it is not passing. It checks
+// on the way what must hold in every story.
 type world struct {
 	t      testing.TB
 	clock  *clock
@@ -27,6 +27,7 @@ type world struct {
 	claims map[string]ID
 	ids    []ID
 	stored map[ID][]byte
+	memory map[ID]*Order    // what a crash forgets
 	dues   map[ID]time.Time // of those that are not final
 	// callers holds the keys of those who sent a CSR.
 	callers map[ID]crypto.Signer
@@ -50,7 +51,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, clock: c, ca: newFakeCA(t, c), dns: newFakeDNS(t), claims: map[string]ID{},
 		safe:   &fakeSafe{keys: map[ID]crypto.Signer{}, certs: map[ID]*Certificate{}},
-		stored: map[ID][]byte{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {}, dull: map[int]bool{},
+		stored: map[ID][]byte{}, memory: map[ID]*Order{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {}, dull: map[int]bool{},
 	}
 	w.ca.onAnswer, w.ca.onFinalize, w.dns.onAdd = w.beforeAnswer, w.beforeFinalize, w.beforeAdd
 	return w
@@ -83,9 +84,40 @@ func (w *world) save(o *Order) {
 		w.t.Fatalf("the order cannot be stored: %v", err)
 	}
 	w.stored[o.ID] = raw
+	w.plan(o)
+}
+
+// plan notes when an order is due.
+func (w *world) plan(o *Order) {
 	if delete(w.dues, o.ID); !o.Final() {
 		w.dues[o.ID] = o.Due
 	}
+}
+
+// keep stores an order after a step, unless that can wait.
+func (w *world) keep(o *Order) {
+	w.memory[o.ID] = o
+	if o.Passing(w.clock.now()) {
+		w.plan(o)
+		return
+	}
+	if w.save(o); o.Due.After(w.clock.now()) {
+		delete(w.memory, o.ID)
+	}
+}
+
+// change stores an order that somebody else has changed.
+func (w *world) change(o *Order) {
+	delete(w.memory, o.ID)
+	w.save(o)
+}
+
+// recall gives an order as whoever works on it has it.
+func (w *world) recall(id ID) *Order {
+	if o := w.memory[id]; o != nil {
+		return o
+	}
+	return w.load(id)
 }
 
 func (w *world) load(id ID) *Order {
@@ -114,8 +146,11 @@ func (w *world) claim(url string, id ID) ID {
 // restart forgets what only memory knew.
 func (w *world) restart() {
 	clear(w.claims)
+	clear(w.memory)
 	for _, id := range w.ids {
-		if o := w.load(id); o.URL != "" && !o.Final() {
+		o := w.load(id)
+		w.plan(o)
+		if o.URL != "" && !o.Final() {
 			w.claims[o.URL] = id
 		}
 	}
@@ -125,10 +160,10 @@ func (w *world) restart() {
 func (w *world) advance(id ID) *Order {
 	if w.steps++; w.steps == w.crashAt || w.dying {
 		w.crashed, w.dying = w.crashed || w.steps == w.crashAt, false
-		Advance(context.Background(), w.env(), w.load(id)) // and the process dies
+		Advance(context.Background(), w.env(), w.recall(id)) // and the process dies
 		w.restart()
 	}
-	o := w.load(id)
+	o := w.recall(id)
 	before := o.State
 	if !Advance(context.Background(), w.env(), o) {
 		w.t.Fatalf("order %s in state %s was not advanced", id, o.State)
@@ -138,7 +173,7 @@ func (w *world) advance(id ID) *Order {
 	kind := fmt.Sprint(id, before, o.State, o.LastError)
 	w.dull[w.steps] = kind == w.kinds[0] && kind == w.kinds[1]
 	w.kinds = [2]string{w.kinds[1], kind}
-	w.save(o)
+	w.keep(o)
 	if o.Final() {
 		w.checkEnd(o)
 	}
@@ -228,13 +263,13 @@ func (w *world) due(by time.Time) (id ID, found bool) {
 // fulfill reports a challenge as the plugin does, and wakes the order.
 func (w *world) fulfill(id ID, name string, t acme.ChallengeType) error {
 	o := w.load(id)
-	if err := o.Fulfill(name, t); err != nil {
+	before := o.State
+	if err := o.Fulfill(name, t, w.clock.now()); err != nil {
 		return err
 	}
-	if o.State == StateAwaiting {
-		o.Due = w.clock.now()
+	if w.change(o); o.State != before {
+		w.onStep(before, o.State)
 	}
-	w.save(o)
 	return nil
 }
 
