@@ -106,7 +106,8 @@ func TestAccessesOfOneCertificate(t *testing.T) {
 		m.awaitStatus("web", id, "completed")
 		eventually(t, "the mark of the order to go", func() bool { return len(storedBelow(t, l.Storage, active.Prefix)) == 0 })
 		l.compare(t, fmt.Sprintf("a certificate for %d names", names), []access{
-			{"get current/", 1, "is an order under way for the same names?"},
+			{"get limit-set/", 1, "has the CA refused these names?"},
+			{"get current/", 1, "is an order under way for them?"},
 			{"put current/", 2, "which order is; and then which has the certificate"},
 			{"put active/", 1, "whoever becomes the leader must find the order"},
 			{"put order/", 4 + names, "new; its challenges; each report, the last of which leads on; the CSR; the result"},

@@ -85,7 +85,7 @@ func newBackend(now func() time.Time) *backend {
 		now:          now,
 		jitter:       rand.Float64,
 		storagePause: 5 * time.Second,
-		records:      store.NewCache(mostRemembered, remembered...),
+		records:      store.NewCache(mostRemembered, remembered...).KnowAbsence(knownAbsent...),
 		tidyRest:     time.Second,
 		authorities:  newAuthorities(now),
 		claims:       newClaims(),

@@ -53,7 +53,11 @@ var (
 // delivered is not to stay in the memory of the process.
 var remembered = []string{
 	roles.Prefix, orders.Prefix, certificates.Prefix, orderHours.Prefix, configs.Prefix, current.Prefix,
+	accountHolds.Prefix, setHolds.Prefix,
 }
+
+// knownAbsent are those of them that every order asks for before there is a record.
+var knownAbsent = []string{current.Prefix, accountHolds.Prefix, setHolds.Prefix}
 
 // mostRemembered is how many bytes of records are kept in memory, about.
 const mostRemembered = 32 << 20

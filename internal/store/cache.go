@@ -3,6 +3,7 @@ package store
 import (
 	"container/list"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,12 +11,12 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Cache remembers records as they lie in storage: what was read, and what was
-// written. It is for the one process that writes them; whatever else changes a
-// record has to say so ([Cache.Invalidate]).
+// Cache remembers records as they lie in storage: what was read, what was
+// written, and, where it was told to, what is not there. It is for the one process that writes them;
+// whatever else changes a record has to say so ([Cache.Invalidate]).
 //
 // A cache begins closed: everything goes to storage until [Cache.Open]. It
-// remembers no absence, which anybody could make it fill up with, and no list.
+// remembers no list.
 //
 // Nothing that it gives is ever older than the last write that has succeeded: a
 // write forgets the record before it begins, a record is not taken up while it is
@@ -23,6 +24,7 @@ import (
 // read began.
 type Cache struct {
 	prefixes []string
+	absences []string // prefixes, too
 	most     int
 
 	mu      sync.Mutex
@@ -36,7 +38,7 @@ type Cache struct {
 // remembered is one record, which never changes: another takes its place.
 type remembered struct {
 	key   string
-	entry *logical.StorageEntry
+	entry *logical.StorageEntry // nil when there is none
 	// decoded is what a [Collection] has made of it, if readers share that.
 	decoded atomic.Value
 }
@@ -45,7 +47,13 @@ type remembered struct {
 const overhead = 256
 
 // size reckons with a decoded copy beside the value.
-func (r *remembered) size() int { return len(r.key) + 2*len(r.entry.Value) + overhead }
+func (r *remembered) size() int {
+	size := len(r.key) + overhead
+	if r.entry != nil {
+		size += 2 * len(r.entry.Value)
+	}
+	return size
+}
 
 // traffic is what is under way for one key.
 type traffic struct {
@@ -61,6 +69,14 @@ func NewCache(most int, prefixes ...string) *Cache {
 		prefixes: prefixes, most: most,
 		entries: map[string]*list.Element{}, recent: list.New(), busy: map[string]*traffic{},
 	}
+}
+
+// KnowAbsence has the cache remember, for these of its prefixes, that there is no
+// record. That is for names which are asked for before they are written: elsewhere
+// whoever asks for what does not exist would only push out what does.
+func (c *Cache) KnowAbsence(prefixes ...string) *Cache {
+	c.absences = prefixes
+	return c
 }
 
 // Over puts the cache before a storage. All storages that it is put before must
@@ -111,13 +127,10 @@ func (c *Cache) Invalidate(key string) {
 }
 
 // covers tells whether records with such a key are remembered.
-func (c *Cache) covers(key string) bool {
-	for _, prefix := range c.prefixes {
-		if strings.HasPrefix(key, prefix) {
-			return true
-		}
-	}
-	return false
+func (c *Cache) covers(key string) bool { return isBelow(key, c.prefixes) }
+
+func isBelow(key string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 // find gives what is remembered; without that, it says that a read begins.
@@ -184,7 +197,7 @@ func (c *Cache) leave(key string, t *traffic) {
 }
 
 func (c *Cache) remember(r *remembered) {
-	if !c.open || r.size() > c.most {
+	if !c.open || r.size() > c.most || r.entry == nil && !isBelow(r.key, c.absences) {
 		return
 	}
 	c.forget(r.key)
@@ -215,13 +228,13 @@ func (s *cached) Get(ctx context.Context, key string) (*logical.StorageEntry, er
 		return s.Storage.Get(ctx, key)
 	}
 	r, err := s.get(ctx, key)
-	if r == nil {
+	if err != nil {
 		return nil, err
 	}
 	return r.entry, nil
 }
 
-// get gives a record that is covered, nil when there is none.
+// get gives a record that is covered, or its absence.
 func (s *cached) get(ctx context.Context, key string) (*remembered, error) {
 	r, t, changes := s.find(key)
 	if r != nil {
@@ -229,7 +242,7 @@ func (s *cached) get(ctx context.Context, key string) (*remembered, error) {
 	}
 	defer func() { s.endRead(key, t, changes, r) }()
 	entry, err := s.Storage.Get(ctx, key)
-	if err == nil && entry != nil {
+	if err == nil {
 		r = &remembered{key: key, entry: entry}
 	}
 	return r, err
@@ -255,7 +268,12 @@ func (s *cached) Delete(ctx context.Context, key string) error {
 	if !s.covers(key) {
 		return s.Storage.Delete(ctx, key)
 	}
+	var absent *remembered
 	t, changes := s.beginWrite(key)
-	defer func() { s.endWrite(key, t, changes, nil) }()
-	return s.Storage.Delete(ctx, key)
+	defer func() { s.endWrite(key, t, changes, absent) }()
+	err := s.Storage.Delete(ctx, key)
+	if err == nil {
+		absent = &remembered{key: key}
+	}
+	return err
 }

@@ -70,7 +70,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T, most int) *desk {
-	d := &desk{t, NewCache(most, "a/", "b/"), &scripted{}}
+	d := &desk{t, NewCache(most, "a/", "b/").KnowAbsence("a/"), &scripted{}}
 	d.cache.Open()
 	return d
 }
@@ -113,7 +113,11 @@ func TestWhatIsRemembered(t *testing.T) {
 		gets   int // of two reads
 	}{
 		{"what was written is known", func(*desk) {}, "old", 0},
-		{"what is absent is not, or anybody could fill the cache", func(d *desk) { _ = d.delete("a/x") }, "none", 2},
+		{"what was deleted is known not to be there", func(d *desk) { _ = d.delete("a/x") }, "none", 0},
+		{"and what was not found", func(d *desk) {
+			_ = d.below.Delete(d.t.Context(), "a/x")
+			d.cache.Invalidate("a/x")
+		}, "none", 1},
 		{"what was read is known", func(d *desk) { d.cache.Close(); d.cache.Open() }, "old", 1},
 		{"a closed cache knows nothing", func(d *desk) { d.cache.Close() }, "old", 2},
 		{"the last write counts", func(d *desk) { _ = d.put("a/x", "new") }, "new", 0},
@@ -126,7 +130,7 @@ func TestWhatIsRemembered(t *testing.T) {
 			d.below.fail = true
 			_ = d.delete("a/x")
 			d.below.fail = false
-		}, "none", 2},
+		}, "none", 1},
 		{"somebody else wrote, and said so", func(d *desk) {
 			_ = d.below.Put(d.t.Context(), &logical.StorageEntry{Key: "a/x", Value: []byte("foreign")})
 			d.cache.Invalidate("a/x")
@@ -161,7 +165,7 @@ func TestCallsThatCross(t *testing.T) {
 		{"written while it was being read", nil, write("new"), read, "new", 0},
 		{"invalidated while it was being read", nil, func(d *desk) { d.cache.Invalidate("a/x") }, read, "old", 1},
 		{"forgotten and opened anew while it was being read", nil, reopen, read, "old", 1},
-		{"deleted while it was being read", nil, func(d *desk) { _ = d.delete("a/x") }, read, "none", 2},
+		{"deleted while it was being read", nil, func(d *desk) { _ = d.delete("a/x") }, read, "none", 0},
 		{"read while it was being written, before", read, nil, write("new"), "new", 0},
 		{"read while it was being written, after", nil, read, write("new"), "new", 0},
 		{"two write at once, the one around the other before", write("inner"), nil, write("outer"), "outer", 1},
@@ -194,6 +198,18 @@ func reopen(d *desk) {
 }
 
 func write(value string) func(*desk) { return func(d *desk) { _ = d.put("a/x", value) } }
+
+func TestAbsenceIsKnownWhereItIsWanted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 1<<20)
+	for key, gets := range map[string]int{"a/none": 1, "b/none": 2, "c/none": 2} {
+		before := d.below.gets
+		first, second := d.get(key), d.get(key)
+		if asked := d.below.gets - before; first != "none" || second != "none" || asked != gets {
+			t.Errorf("of two reads of %s (%q, %q) %d reached the storage, want %d", key, first, second, asked, gets)
+		}
+	}
+}
 
 func TestOnlyTheNamedPrefixesAreRemembered(t *testing.T) {
 	t.Parallel()
@@ -247,6 +263,13 @@ func TestCacheIsBounded(t *testing.T) {
 	if d.below.gets != before {
 		t.Error("the records that were used last are forgotten")
 	}
+	for i := range 100 { // names that do not exist, which anybody can send
+		d.get(fmt.Sprintf("a/none/%d", i))
+	}
+	if d.cache.size > most || len(d.cache.entries) != d.cache.recent.Len() {
+		t.Errorf("%d records of %d bytes are remembered, want at most %d bytes", len(d.cache.entries), d.cache.size, most)
+	}
+	_ = d.put("a/99", value)
 	_ = d.put("a/0", strings.Repeat("v", most))
 	if d.get("a/1"); d.cache.entries["a/0"] != nil || d.cache.entries["a/99"] == nil {
 		t.Error("a record that is too large takes the place of others")
@@ -296,7 +319,7 @@ func TestSharedRecordsAreDecodedOnce(t *testing.T) {
 		t.Errorf("what is not there is read with %v", err)
 	}
 	d.below.fail = true
-	if _, err := shared.Get(ctx, s, "plum"); !errors.Is(err, errBroken) {
+	if _, err := shared.Get(ctx, s, "fig"); !errors.Is(err, errBroken) {
 		t.Errorf("a failing storage is read with %v", err)
 	}
 }

@@ -82,7 +82,7 @@ func (c Collection[T]) Get(ctx context.Context, s logical.Storage, name string) 
 func (c Collection[T]) raw(ctx context.Context, s logical.Storage, key string) (*logical.StorageEntry, *atomic.Value, error) {
 	if cache, ok := s.(*cached); ok && c.Shared && cache.covers(key) {
 		r, err := cache.get(ctx, key)
-		if r == nil {
+		if err != nil {
 			return nil, nil, err
 		}
 		return r.entry, &r.decoded, nil
