@@ -24,6 +24,9 @@ type standing struct {
 	// have ended otherwise, and when a crash came in between it was never stored:
 	// only an order that exists and is not final counts.
 	Live order.ID `json:"live,omitempty"`
+	// Care is about the renewal of Order's certificate; nil when nobody takes
+	// care of it: it was issued for a caller's own key.
+	Care *care `json:"care,omitempty"`
 }
 
 // currentPath is where the standing for an order's role and identifiers lies,
@@ -51,23 +54,21 @@ func readStanding(ctx context.Context, s logical.Storage, path string) (*standin
 }
 
 // hasCertificate notes that the certificate of an order is the one issued last.
-func (b *backend) hasCertificate(ctx context.Context, s logical.Storage, o *order.Order) error {
+func (b *backend) hasCertificate(ctx context.Context, s logical.Storage, o *order.Order, c *order.Certificate) error {
 	path, err := currentPath(o)
 	if err != nil {
 		return err
 	}
-	lock := locksutil.LockForKey(b.standingLocks, path)
-	lock.Lock()
-	defer lock.Unlock()
-	at, err := readStanding(ctx, s, path)
-	if err != nil {
-		return err
-	}
-	at.Order = o.ID
-	if at.Live == o.ID {
-		at.Live = ""
-	}
-	return current.Put(ctx, s, path, at)
+	return b.changeStanding(ctx, s, path, func(at *standing) error {
+		if at.Live == o.ID {
+			at.Live = ""
+		}
+		if o.RequestCSR == "" && at.Order != o.ID {
+			at.Care = b.replaced(at.Care, o, c)
+		}
+		at.Order = o.ID
+		return nil
+	})
 }
 
 // joining says when a draft becomes an order.

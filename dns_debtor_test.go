@@ -94,7 +94,7 @@ func (d *debtor) isFree(names ...string) {
 // atRest waits until no debt is waiting to be looked at, or to be tried again.
 func (d *debtor) atRest() {
 	d.t.Helper()
-	collector := d.b.lifecycle.collector
+	collector := d.b.running().debts
 	eventually(d.t, "the collector to have nothing to do", func() bool { return collector.Len() == 0 })
 }
 

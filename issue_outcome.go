@@ -46,7 +46,12 @@ func (b *backend) handOver(ctx context.Context, req *request, o *order.Order, t 
 	if life := lifeOf(o, d.Certificate); !t.demand.Possible(life) {
 		return nil, tooMuch(o, life)
 	}
-	return d.issued(o, false), nil
+	c, err := chargeOfOrder(ctx, req.Storage, o)
+	if err != nil {
+		return nil, err
+	}
+	b.fetched(ctx, req.Storage, c)
+	return b.withOutlook(d.issued(o, false), c), nil
 }
 
 // pending says that a certificate is not there yet, and when to ask again.

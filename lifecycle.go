@@ -13,18 +13,25 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 )
 
-// lifecycle is the running engine of a mount.
+// lifecycle is the running work of a mount.
 type lifecycle struct {
-	mu     sync.Mutex
-	engine *engine.Engine // nil while none runs
-	// collector removes TXT records. It has workers of its own: a DNS service
-	// that does not answer must not keep orders waiting.
-	collector *engine.Engine
-	// tidier deletes old orders.
-	tidier  *engine.Engine
+	mu      sync.Mutex
+	engines engines // nil while none run
 	cancel  context.CancelFunc
-	stopped chan struct{} // closed when the engine has
+	stopped chan struct{} // closed when the engines have
 	closed  bool          // by Clean: nothing starts any more
+}
+
+// engines are those of one run. Each has workers of its own: a DNS service that
+// does not answer must not keep orders waiting.
+type engines struct {
+	orders *engine.Engine
+	// debts removes TXT records.
+	debts *engine.Engine
+	// renewals has certificates renewed.
+	renewals *engine.Engine
+	// tidying deletes old orders.
+	tidying *engine.Engine
 }
 
 // initialize starts the work. Vault waits for it while it unseals, so it does
@@ -58,22 +65,19 @@ func (b *backend) start(s logical.Storage) {
 	l := &b.lifecycle
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.engine != nil || l.closed || !b.mayWrite() {
+	if l.engines.orders != nil || l.closed || !b.mayWrite() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	before := l.stopped
 	l.cancel, l.stopped = cancel, make(chan struct{})
-	l.engine, l.collector, l.tidier = b.newEngine(s), b.newCollector(s), b.newTidying(s)
+	l.engines = engines{orders: b.newEngine(s), debts: b.newCollector(s), renewals: b.newKeeper(s), tidying: b.newTidying(s)}
 	// Only the node that works is sure to hear of every change.
 	if !b.System().CachingDisabled() {
 		b.records.Open()
 	}
-	go b.supervise(ctx, s, engines{l.engine, l.collector, l.tidier}, before, l.stopped)
+	go b.supervise(ctx, s, l.engines, before, l.stopped)
 }
-
-// engines are those of one run.
-type engines struct{ orders, debts, tidying *engine.Engine }
 
 // supervise loads the active orders, then runs the engine until ctx ends. It
 // begins when the engine before it has stopped: no order is worked on by two.
@@ -89,6 +93,10 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 	defer others.Wait()
 	others.Go(func() { e.debts.Run(ctx) })
 	others.Go(func() { e.tidying.Run(ctx) })
+	others.Go(func() {
+		b.loadRenewals(ctx, s, e.renewals)
+		e.renewals.Run(ctx)
+	})
 	e.orders.Run(ctx)
 }
 
@@ -99,11 +107,11 @@ func (b *backend) stop(forGood bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = l.closed || forGood
-	if l.engine == nil {
+	if l.engines.orders == nil {
 		return
 	}
 	l.cancel()
-	l.engine, l.collector, l.tidier = nil, nil, nil
+	l.engines = engines{}
 	b.records.Close()
 	b.watches.NotifyAll() // nothing more will come here
 	b.passing.forget()
@@ -120,7 +128,7 @@ func (b *backend) stop(forGood bool) {
 func (b *backend) running() engines {
 	b.lifecycle.mu.Lock()
 	defer b.lifecycle.mu.Unlock()
-	return engines{b.lifecycle.engine, b.lifecycle.collector, b.lifecycle.tidier}
+	return b.lifecycle.engines
 }
 
 // begin has a new order worked on.

@@ -68,7 +68,7 @@ func TestMayWrite(t *testing.T) {
 func (m *mount) works() bool {
 	m.b.lifecycle.mu.Lock()
 	defer m.b.lifecycle.mu.Unlock()
-	return m.b.lifecycle.engine != nil
+	return m.b.lifecycle.engines.orders != nil
 }
 
 // periodic is Vault's tick.

@@ -215,7 +215,7 @@ identifier workflow, if it is valid long enough. No order is made.`,
 			"certificate_format": formatField,
 		},
 		operations: map[logical.Operation]operation{
-			logical.ReadOperation: {summary: "Read the certificate issued last for a set of identifiers.", do: b.readCached, answers: deliveredFields(), anywhere: true},
+			logical.ReadOperation: {summary: "Read the certificate issued last for a set of identifiers.", do: b.readCached, answers: withOutlookFields(deliveredFields()), anywhere: true},
 		},
 	})
 }
@@ -229,23 +229,24 @@ func (b *backend) readCached(ctx context.Context, req *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	o, err := b.currentOrder(ctx, req)
+	c, err := b.currentCharge(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	d, err := deliver(ctx, req.Storage, o, f)
+	b.fetched(ctx, req.Storage, c)
+	d, err := deliver(ctx, req.Storage, c.order, f)
 	if err != nil {
 		return nil, err
 	}
 	if err := enough(d.Certificate); err != nil {
 		return nil, err
 	}
-	return d.response(), nil
+	return b.withOutlook(d.response(), c), nil
 }
 
-// currentOrder finds the order whose certificate is served for the identifiers
-// of a request, if the caller may order them now.
-func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order, error) {
+// currentCharge finds the certificate that is served for the identifiers of a
+// request, if the caller may order them now.
+func (b *backend) currentCharge(ctx context.Context, req *request) (*charge, error) {
 	r, err := roles.Get(ctx, req.Storage, req.text("name"))
 	if err != nil {
 		return nil, err
@@ -274,7 +275,7 @@ func (b *backend) currentOrder(ctx context.Context, req *request) (*order.Order,
 		return nil, err
 	}
 	if servable(o) {
-		return o, nil
+		return &charge{path: path, standing: at, order: o, role: r}, nil
 	}
 	return nil, notFound("the certificate issued last for these identifiers (order %s) is not served: the order is %s", o.ID, o.State.Status())
 }

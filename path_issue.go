@@ -53,7 +53,7 @@ func inBody(field *framework.FieldSchema) *framework.FieldSchema {
 
 // issuedFields describes the answer of issue.
 func issuedFields() map[string]*framework.FieldSchema {
-	out := deliveredFields()
+	out := withOutlookFields(deliveredFields())
 	out["order_id"] = &framework.FieldSchema{Type: framework.TypeString, Description: "ID of the order that led to the certificate"}
 	out["cached"] = &framework.FieldSchema{Type: framework.TypeBool, Description: "Whether the certificate was there already"}
 	return out
@@ -65,8 +65,10 @@ func refuseRead(context.Context, *request) (*logical.Response, error) {
 	return nil, status(http.StatusMethodNotAllowed, "issue may make an order, so it takes no GET; use POST or PUT (vault write, or a template with fields)")
 }
 
-// terms are what a request of issue says besides its wish.
+// terms are what a request of issue says besides its wish, and what its role wants
+// of renewals.
 type terms struct {
+	renewalWishes
 	format format
 	demand renewal.Demand
 	wait   time.Duration
@@ -105,6 +107,7 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
+	t.renewalWishes = w.role.renewalWishes
 	draft, ids, err := b.draft(ctx, req.Storage, w)
 	if err != nil {
 		return nil, err
@@ -133,7 +136,7 @@ func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Or
 		return nil, nil, err
 	}
 	look := func(at *standing) (done bool, err error) {
-		if found, err = b.inHand(ctx, s, at.Order, draft, t); found == nil && err == nil {
+		if found, err = b.inHand(ctx, s, path, at, draft, t); found == nil && err == nil {
 			err = b.takeBreath(ctx, s, at.Live, draft)
 		}
 		return found != nil, err
@@ -148,13 +151,13 @@ func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Or
 	return found, o, err
 }
 
-// inHand gives the certificate of an order if it is one that a draft could lead
+// inHand gives the certificate of a standing if it is one that a draft could lead
 // to, and good enough; nil otherwise.
-func (b *backend) inHand(ctx context.Context, s logical.Storage, id order.ID, draft *order.Order, t terms) (*logical.Response, error) {
-	if id == "" {
+func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at *standing, draft *order.Order, t terms) (*logical.Response, error) {
+	if at.Order == "" {
 		return nil, nil
 	}
-	o, err := orders.Get(ctx, s, orderPath(id))
+	o, err := orders.Get(ctx, s, orderPath(at.Order))
 	if err != nil {
 		return nil, passOver(err)
 	}
@@ -165,14 +168,28 @@ func (b *backend) inHand(ctx context.Context, s logical.Storage, id order.ID, dr
 	if err != nil {
 		return nil, passOver(err)
 	}
+	c := &charge{path: path, standing: at, order: o, role: &role{renewalWishes: t.renewalWishes}}
 	life := lifeOf(o, d.Certificate)
 	switch {
 	case !t.demand.Possible(life):
 		return nil, tooMuch(o, life)
-	case !t.demand.Met(life, b.now()):
+	case !t.demand.Met(life, c.replaceAt(life), b.now()):
 		return nil, nil
 	}
-	return d.issued(o, true), nil
+	b.fetched(ctx, s, c)
+	return b.withOutlook(d.issued(o, true), c), nil
+}
+
+// replaceAt is when issue has a certificate replaced of which nobody demands
+// anything: when it is due, if nobody else does it.
+func (c *charge) replaceAt(l renewal.Life) time.Time {
+	switch {
+	case c.standing.Care == nil:
+		return renewal.Due(l.NotBefore, l.NotAfter)
+	case c.role.AutoRenew:
+		return l.NotAfter
+	}
+	return c.renewAt()
 }
 
 // breath is how long issue makes no other order after one that failed. Whoever
@@ -207,16 +224,6 @@ func passOver(err error) error {
 		return nil
 	}
 	return err
-}
-
-// lifeOf is the life of a certificate from when it came: some CAs date it back
-// by an hour, which is half of the life of one that lives for two.
-func lifeOf(o *order.Order, c *order.Certificate) renewal.Life {
-	l := renewal.Life{NotBefore: c.NotBefore, NotAfter: c.NotAfter}
-	if o.Created.After(l.NotBefore) && o.Created.Before(l.NotAfter) {
-		l.NotBefore = o.Created
-	}
-	return l
 }
 
 func tooMuch(o *order.Order, l renewal.Life) error {

@@ -74,7 +74,7 @@ func TestIssueInTime(t *testing.T) {
 		cached bool
 	}{
 		{"not due", 59, nil, true},
-		{"due after two thirds", 61, nil, false},
+		{"due after two thirds and a little more", 62, nil, false},
 		{"old, and good enough for who asks", 75, fields{"min_validity_duration": "24h"}, true},
 		{"too old for Vault Agent, whatever is asked", 80, fields{"min_validity_duration": 0}, false},
 		{"young, and not good enough", 20, fields{"min_validity_duration": "1700h"}, false},

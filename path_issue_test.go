@@ -38,7 +38,7 @@ func TestIssue(t *testing.T) {
 	}
 	m.holdsWhatTheCACertified(ca, id, "a.example.com,b.example.com")
 	fetched := m.read("role/web/order/"+id+"/fetch-cert", nil)
-	if want := with(fetched, fields{"order_id": id, "cached": false}); !sameJSON(t, first, want) {
+	if want := with(fetched, fields{"order_id": id, "cached": false}); !sameJSON(t, withoutOutlook(first), want) {
 		t.Errorf("the answer is %v, want that of fetch-cert with order_id and cached", first)
 	}
 	for _, name := range []string{"secret_id", "secret_id_ttl", "metadata"} {
@@ -47,7 +47,7 @@ func TestIssue(t *testing.T) {
 		}
 	}
 	again := m.write(issue, fields{"identifiers": "a.example.com,B.EXAMPLE.com."})
-	if want := with(fetched, fields{"order_id": id, "cached": true}); !sameJSON(t, again, want) {
+	if want := with(fetched, fields{"order_id": id, "cached": true}); !sameJSON(t, withoutOutlook(again), want) {
 		t.Errorf("the second answer is %v, want the same certificate", again)
 	}
 	bundle := m.write(issue, fields{"identifiers": "a.example.com,b.example.com", "certificate_format": "pem_bundle"})

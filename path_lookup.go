@@ -47,7 +47,7 @@ func (b *backend) pathLookupCert() *framework.Path {
 		help:     `Finds the order of a certificate by its serial number, in hex with colons, hyphens or nothing between the bytes.`,
 		fields:   map[string]*framework.FieldSchema{"serial": nameField("Serial number of the certificate")},
 		operations: map[logical.Operation]operation{
-			logical.ReadOperation: {summary: "Look up a certificate by its serial number.", do: b.lookupCert, answers: certLookupFields.Shown(), anywhere: true},
+			logical.ReadOperation: {summary: "Look up a certificate by its serial number.", do: b.lookupCert, answers: withOutlookFields(certLookupFields.Shown()), anywhere: true},
 		},
 	})
 }
@@ -68,7 +68,12 @@ func (b *backend) lookupCert(ctx context.Context, req *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	return &logical.Response{Data: certLookupFields.Show(o)}, nil
+	c, err := chargeOfOrder(ctx, req.Storage, o)
+	if err != nil {
+		return nil, err
+	}
+	resp := &logical.Response{Data: certLookupFields.Show(o)}
+	return b.withOutlook(resp, c), nil
 }
 
 func (b *backend) pathLookupOrder() *framework.Path {

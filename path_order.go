@@ -34,6 +34,8 @@ var orderFields = field.Set[order.Order]{
 	shown("last_error", "Last error message, if any", func(o *order.Order) any { return o.LastError }),
 	shown("note", "What did not go as wished and kept nobody from going on, if anything", func(o *order.Order) any { return o.Note }),
 	shown("serial_number", "Certificate serial number (if completed)", func(o *order.Order) any { return o.Serial }),
+	shown("renews", "ID of the order whose certificate this order renews (if it does)", func(o *order.Order) any { return string(o.Renews) }),
+	shown("renewed_by", "ID of the order that has renewed the certificate of this one (if it was)", func(o *order.Order) any { return string(o.RenewedBy) }),
 }
 
 func shown(name, doc string, show func(*order.Order) any) field.Field[order.Order] {

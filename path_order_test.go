@@ -215,6 +215,7 @@ func TestOrderStatus(t *testing.T) {
 			"challenge_type": "dns-01", "challenge_status": "pending", "expires": expires, "requires_manual_fulfillment": "true",
 		}}},
 		"last_error": "", "serial_number": "", "profile": "", "note": "",
+		"renews": "", "renewed_by": "",
 	}
 	if !sameJSON(t, status, want) {
 		t.Errorf("the status is %s, want %s", asJSON(t, status), asJSON(t, want))

@@ -35,18 +35,19 @@ type role struct {
 	KeyKind        keys.Kind            `json:"csr_generate_key_type"`
 	Population     order.Population     `json:"csr_identifier_population"`
 	// Profile and PreferredChain are wishes for the CA; empty for none.
-	Profile         string    `json:"profile,omitempty"`
-	PreferredChain  string    `json:"preferred_chain,omitempty"`
-	DNSProviderType string    `json:"dns_provider_type,omitempty"`
-	DNSProviderName string    `json:"dns_provider_name,omitempty"`
-	Created         time.Time `json:"created"`
-	Updated         time.Time `json:"updated"`
+	Profile         string `json:"profile,omitempty"`
+	PreferredChain  string `json:"preferred_chain,omitempty"`
+	DNSProviderType string `json:"dns_provider_type,omitempty"`
+	DNSProviderName string `json:"dns_provider_name,omitempty"`
+	renewalWishes
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
 }
 
 var populations = []order.Population{order.CNFirst, order.SANsOnly}
 
 // roleFields are the fields of a role.
-var roleFields = field.Set[role]{
+var roleFields = slices.Concat(field.Set[role]{
 	field.Shown("name", "Name of the role", framework.TypeString, func(r *role) any { return r.Name }),
 	field.String("acme_account_name", "The ACME account to use when validating certificates",
 		func(r *role) *string { return &r.Account }).Required().Fixed(),
@@ -75,9 +76,10 @@ var roleFields = field.Set[role]{
 		func(r *role) *string { return &r.DNSProviderType }).Label("DNS provider type"),
 	field.String("dns_provider_name", "The DNS provider configuration to use for DNS-01 challenges (optional)",
 		func(r *role) *string { return &r.DNSProviderName }).Label("DNS provider name"),
+}, field.Lift(renewalFields, func(r *role) *renewalWishes { return &r.renewalWishes }), field.Set[role]{
 	field.Time("creation_date", "Configuration creation timestamp", func(r *role) *time.Time { return &r.Created }),
 	field.Time("last_updated_date", "Configuration last updated timestamp", func(r *role) *time.Time { return &r.Updated }),
-}
+})
 
 func texts[V ~string](values []V) []string {
 	out := make([]string, len(values))
@@ -163,7 +165,7 @@ func parseWish(text string) (string, error) {
 }
 
 func (b *backend) rolePaths() []*framework.Path {
-	return []*framework.Path{b.pathRoleList(), b.pathRole()}
+	return []*framework.Path{b.pathRoleList(), b.pathRole(), b.pathRenew()}
 }
 
 func (b *backend) pathRoleList() *framework.Path {
@@ -233,6 +235,9 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 	if err := roles.Put(ctx, req.Storage, name, r); err != nil {
 		return nil, err
 	}
+	if stored != nil && stored.renewalWishes != r.renewalWishes {
+		b.wakeRole(ctx, req.Storage, name)
+	}
 	resp := &logical.Response{Data: roleFields.Show(r)}
 	if err := b.checkProfile(acct, r.Profile); err != nil {
 		resp.AddWarning("profile: " + err.Error())
@@ -262,6 +267,9 @@ func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) 
 		return nil, conflict("acme_account_name: ACME account %q is being deleted", r.Account)
 	case len(r.ChallengeTypes) == 0:
 		return nil, badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
+	}
+	if err := r.renewalWishes.check(); err != nil {
+		return nil, err
 	}
 	if err := validatePin(ctx, s, r); err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ func TestRoleDefaults(t *testing.T) {
 		"allowed_challenge_types": []string{"http-01", "dns-01", "tls-alpn-01"},
 		"csr_generate_key_type":   "ec-256", "csr_identifier_population": "cn_first",
 		"dns_provider_type": "", "dns_provider_name": "", "profile": "", "preferred_chain": "", "allowed_ip_ranges": []string{},
+		"auto_renew": false, "renew_before": 0, "renew_before_percentage": 0, "renew_unused_for": 0, "reuse_key": false,
 	}
 	if !sameJSON(t, written, want) {
 		t.Errorf("a role with defaults is %s, want %s", asJSON(t, written), asJSON(t, want))

@@ -36,17 +36,25 @@ func (b *backend) saveOrder(ctx context.Context, s logical.Storage, o *order.Ord
 		return err
 	}
 	b.watches.Notify(string(o.ID))
-	if o.Final() && !stored.Final() {
-		return active.Delete(ctx, s, activePath(o))
+	if !o.Final() {
+		return nil
 	}
-	return nil
+	if path, err := currentPath(o); err == nil {
+		b.wakeRenewal(path)
+	}
+	if stored.Final() {
+		return nil
+	}
+	return active.Delete(ctx, s, activePath(o))
 }
 
 // conclude does what the end of an order leads to in other records. It comes
 // before the record says that the order has ended, so that a crash repeats it:
 // each of these may be done again for the same order.
 func (b *backend) conclude(ctx context.Context, s logical.Storage, o *order.Order) error {
-	for _, consequence := range []func(context.Context, logical.Storage, *order.Order) error{b.forgive} {
+	for _, consequence := range []func(context.Context, logical.Storage, *order.Order) error{
+		b.forgive, b.countFailure,
+	} {
 		if err := consequence(ctx, s, o); err != nil {
 			return err
 		}

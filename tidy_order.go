@@ -105,7 +105,7 @@ func (b *backend) forgetCurrent(ctx context.Context, s logical.Storage, o *order
 	}
 	before := *at
 	if at.Order == o.ID {
-		at.Order = ""
+		at.Order, at.Care = "", nil
 	}
 	begun, err := exists(ctx, s, at.Live)
 	if err != nil {

@@ -80,8 +80,4 @@ func needsHands(o *order.Order) bool {
 }
 
 // works tells whether this node works on orders now.
-func (b *backend) works() bool {
-	b.lifecycle.mu.Lock()
-	defer b.lifecycle.mu.Unlock()
-	return b.lifecycle.engine != nil
-}
+func (b *backend) works() bool { return b.running().orders != nil }

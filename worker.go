@@ -180,7 +180,8 @@ func (s safe) KeepCertificate(ctx context.Context, o *order.Order, c *order.Cert
 	}
 	leads := []func() error{
 		func() error { return serials.Put(ctx, s, serialPath(c.Serial), &reference{Order: o.ID}) },
-		func() error { return s.b.hasCertificate(ctx, s.Storage, o) },
+		func() error { return s.b.hasCertificate(ctx, s.Storage, o, c) },
+		func() error { return s.b.renewedBy(ctx, s.Storage, o) },
 	}
 	return abreast.Do(len(leads), len(leads), func(i int) error { return leads[i]() })
 }

@@ -36,6 +36,11 @@ func (s *Server) RenewalInfo(ctx context.Context, certID string) (acme.RenewalIn
 	return a.renewalInfo()
 }
 
+// RenewalInfo is [Server.RenewalInfo] of the account's CA.
+func (c *Client) RenewalInfo(ctx context.Context, certID string) (acme.RenewalInfo, error) {
+	return c.server.RenewalInfo(ctx, certID)
+}
+
 // renewalInfo reads a RenewalInfo object (RFC 9773 §4.2). A window of which
 // only one end can be read is none.
 func (a *answer) renewalInfo() (acme.RenewalInfo, error) {

@@ -27,6 +27,9 @@ type Certificate struct {
 	AuthorityKeyID string    `json:"authority_key_id"`
 	NotBefore      time.Time `json:"not_before"`
 	NotAfter       time.Time `json:"not_after"`
+	// CertID is its name in renewal information (RFC 9773 §4.1), empty when it
+	// has none.
+	CertID string `json:"cert_id,omitempty"`
 }
 
 // Reasons not to use a certificate, though a CA signed it.
@@ -65,6 +68,9 @@ func CheckCertificate(chain [][]byte, csr []byte, identifiers []acme.Identifier,
 		Leaf: pemCertificate(chain[0]), Chain: make([]string, 0, len(chain)-1),
 		Serial: FormatSerial(leaf.SerialNumber), AuthorityKeyID: colons(leaf.AuthorityKeyId),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
+	}
+	if id, err := acme.CertID(leaf); err == nil {
+		cert.CertID = id
 	}
 	for _, der := range chain[1:] {
 		if _, err := x509.ParseCertificate(der); err != nil {

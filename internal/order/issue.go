@@ -65,12 +65,28 @@ func (o *Order) key(ctx context.Context, env Env) (crypto.Signer, error) {
 			return key, err
 		}
 	}
-	key, err := keys.Generate(o.KeyKind)
+	key, err := o.newKey(ctx, env)
 	if err != nil {
-		return nil, Refuse("making the key: %w", err)
+		return nil, err
 	}
 	if err := env.Safe.KeepKey(ctx, o.ID, key); err != nil {
 		return nil, err
+	}
+	return key, nil
+}
+
+// newKey makes the key, unless that of an earlier order is to be certified again
+// and is still there.
+func (o *Order) newKey(ctx context.Context, env Env) (crypto.Signer, error) {
+	if o.KeyFrom != "" {
+		key, err := env.Safe.Key(ctx, o.KeyFrom)
+		if !errors.Is(err, ErrNoKey) {
+			return key, err
+		}
+	}
+	key, err := keys.Generate(o.KeyKind)
+	if err != nil {
+		return nil, Refuse("making the key: %w", err)
 	}
 	return key, nil
 }

@@ -48,6 +48,15 @@ type Order struct {
 	// PreferredChain is a common name that an issuer should have in the chain
 	// that is kept; empty for the chain that the CA sends first.
 	PreferredChain string `json:"preferred_chain,omitempty"`
+	// Renews is the order whose certificate this one's is to take the place of.
+	Renews ID `json:"renews,omitempty"`
+	// RenewedBy is the order whose certificate has taken the place of this one's.
+	RenewedBy ID `json:"renewed_by,omitempty"`
+	// Replaces names the certificate of Renews to the CA (RFC 9773 §5); empty
+	// when the CA is not to know, or does not want to.
+	Replaces string `json:"replaces,omitempty"`
+	// KeyFrom is the order whose key is to be certified again; empty for a new key.
+	KeyFrom ID `json:"key_from,omitempty"`
 	// DNSProvider pins the provider of all proofs by DNS ("rfc2136/internal");
 	// empty to go by the providers' identifiers.
 	DNSProvider string `json:"dns_provider,omitempty"`

@@ -16,7 +16,7 @@ import (
 // asking again: a crash right after the answer leaves an unused order at the
 // CA, which expires there.
 func submit(ctx context.Context, env Env, o *Order) (move, error) {
-	at, err := env.CA.NewOrder(ctx, acme.NewOrder{Identifiers: o.identifiers(), Profile: o.Profile})
+	at, err := o.place(ctx, env)
 	if err != nil {
 		return move{}, during("asking the CA for an order", err)
 	}
@@ -39,6 +39,28 @@ func submit(ctx context.Context, env Env, o *Order) (move, error) {
 		return o.toCollect(at, env.Now())
 	}
 	return o.unusable(ctx, env, at)
+}
+
+// place asks for the order. A CA that will not have a certificate replaced
+// (RFC 9773 §5) is asked once more for an order that replaces none: what is
+// known to refuse is another order that replaces it already, one of ours that a
+// crash has left included, but also a CA that has lost the certificate or takes
+// it for somebody else's. That must never stand in the way of a renewal.
+func (o *Order) place(ctx context.Context, env Env) (acme.Order, error) {
+	wish := acme.NewOrder{Identifiers: o.identifiers(), Profile: o.Profile, Replaces: o.Replaces}
+	at, err := env.CA.NewOrder(ctx, wish)
+	if o.Replaces == "" || !refusesReplacement(err) {
+		return at, err
+	}
+	o.Replaces, wish.Replaces = "", ""
+	return env.CA.NewOrder(ctx, wish)
+}
+
+// refusesReplacement tells whether a refusal of newOrder may be about the
+// certificate that was to be replaced. CAs give it many types.
+func refusesReplacement(err error) bool {
+	return is[*acme.Problem](err) && !acme.Temporary(err) &&
+		!acme.IsProblem(err, acme.AccountDoesNotExist, acme.UserActionRequired, acme.RateLimited)
 }
 
 // awaitOther waits until the CA answers with an order that is free.

@@ -27,13 +27,14 @@ const MostShare = 90
 // that at random, and asks again and again.
 func (l Life) stale() time.Time { return l.NotAfter.Add(-l.Length() / 100 * 15) }
 
-// Met tells whether a certificate is good enough now.
-func (d Demand) Met(l Life, now time.Time) bool {
+// Met tells whether a certificate that is due for renewal at a time is good enough
+// now.
+func (d Demand) Met(l Life, due, now time.Time) bool {
 	switch {
 	case !now.Before(l.stale()):
 		return false
 	case !d.said:
-		return now.Before(Due(l.NotBefore, l.NotAfter))
+		return now.Before(due)
 	}
 	return l.Left(now) >= d.wants(l)
 }

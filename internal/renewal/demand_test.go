@@ -32,7 +32,7 @@ func TestDemand(t *testing.T) {
 		{"too little of it", quarter, renewal.Share(60), 40*day + time.Second, false},
 		{"it has expired", quarter, anything, 101 * day, false},
 	} {
-		if got := row.demand.Met(row.life, issued.Add(row.age)); got != row.met {
+		if got := row.demand.Met(row.life, renewal.Due(row.life.NotBefore, row.life.NotAfter), issued.Add(row.age)); got != row.met {
 			t.Errorf("%s: met is %t after %s", row.reason, got, row.age)
 		}
 	}

@@ -20,10 +20,15 @@ type Plan struct {
 	Fetched time.Time `json:"fetched,omitzero"`
 }
 
-// New makes the plan of a certificate that has just been issued. random is in
-// [0,1). When the one before was fetched last is carried on.
-func New(l Life, fetched time.Time, random float64) Plan {
-	return Plan{Life: l, Spread: random, Fetched: fetched}
+// New makes the plan of a certificate that has just been issued. When the one
+// before was fetched last is carried on. random is in [0,1). The CA is asked
+// after some hours for the first time: right after the issuance it has no news,
+// and so certificates that were issued together are not asked for together.
+func New(l Life, fetched, now time.Time, random float64) Plan {
+	first := min(usualPause, l.Length()/8)
+	return Plan{Life: l, Spread: random, Fetched: fetched, Advice: Advice{
+		Ask: now.Add(first/2 + time.Duration(random*float64(first/2))),
+	}}
 }
 
 // share is by how much of a certificate's life renewals are drawn apart.

@@ -40,7 +40,7 @@ func TestAt(t *testing.T) {
 
 func TestNextWaitsAfterAFailure(t *testing.T) {
 	t.Parallel()
-	p := renewal.New(quarter, issued, 0)
+	p := renewal.New(quarter, issued, issued, 0)
 	p.Failed("the CA is away", after(61*day), 0)
 	if got := p.Next(renewal.Policy{}).Sub(issued); got != 61*day+time.Minute || p.LastError != "the CA is away" || p.Failures != 1 {
 		t.Errorf("%s, %+v", got, p)
@@ -98,7 +98,7 @@ func TestLetGo(t *testing.T) {
 
 func TestCatchup(t *testing.T) {
 	t.Parallel()
-	p := renewal.New(quarter, issued, 0)
+	p := renewal.New(quarter, issued, issued, 0)
 	for _, test := range []struct {
 		at     time.Duration
 		random float64
@@ -113,6 +113,26 @@ func TestCatchup(t *testing.T) {
 	} {
 		if got := p.Catchup(renewal.Policy{}, after(test.at), test.random); got != test.want {
 			t.Errorf("%s after the issuance: put off by %s, want %s: %s", test.at, got, test.want, test.reason)
+		}
+	}
+}
+
+func TestTheFirstQuestion(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		length time.Duration
+		random float64
+		want   time.Duration
+		reason string
+	}{
+		{90 * day, 0, 3 * time.Hour, "there is no news right after the issuance"},
+		{90 * day, 0.5, 4*time.Hour + 30*time.Minute, "what was issued together is asked for at several times"},
+		{8 * time.Minute, 0, 30 * time.Second, "a short life is asked for sooner"},
+	} {
+		life := renewal.Life{NotBefore: issued.Add(-time.Hour), NotAfter: issued.Add(test.length - time.Hour)}
+		p := renewal.New(life, issued, issued, test.random)
+		if got := p.Advice.Ask.Sub(issued); got != test.want || p.Fetched != issued {
+			t.Errorf("a life of %s: asked for after %s, want %s: %s", test.length, got, test.want, test.reason)
 		}
 	}
 }
