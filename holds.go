@@ -86,9 +86,8 @@ func term(h *limit.Hold, now time.Time, how string) string {
 	case h.Busy:
 		said = "the CA asked to wait"
 	}
-	left := max(h.Until.Sub(now).Round(time.Second), time.Second)
-	return fmt.Sprintf("%s (for %d seconds): %s, at order %s: %s (an operator may lift this: %s)",
-		field.FormatTime(h.Until.Add(time.Second-1)), int64(left/time.Second), said, h.Order, h.Why, how)
+	return fmt.Sprintf("%s: %s, at order %s: %s; an operator may lift this by %s (%s)",
+		field.FormatTime(h.Until.Add(time.Second-1)), said, h.Order, h.Why, how, retryAfter(h.Until.Sub(now)))
 }
 
 // heed draws the conclusions of an order's last step for orders to come. It comes

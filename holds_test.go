@@ -56,7 +56,7 @@ func (m *mount) fails(names string) string {
 func (m *mount) heldBack(ca *acmetest.ScriptServer, status int, names string, texts ...string) {
 	m.t.Helper()
 	before := ca.Count(acmetest.NewOrder)
-	m.refused(status, logical.UpdateOperation, "role/web/new-order", fields{"identifiers": names, "force_new": true}, texts...)
+	m.refused(status, logical.UpdateOperation, "role/web/new-order", fields{"identifiers": names, "force_new": true}, append(texts, "(retry_after=")...)
 	if n := ca.Count(acmetest.NewOrder) - before; n > 0 {
 		m.t.Errorf("the CA was asked for %d orders meanwhile", n)
 	}
