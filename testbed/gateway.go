@@ -18,7 +18,7 @@ import (
 )
 
 // Gateway stands between clients and Pebble. It asks Pebble gently (see gentle), counts, writes down what was to
-// be certified, and can keep answers back.
+// be certified, can keep answers back, and can let requests go wrong.
 type Gateway struct {
 	DirectoryURL string
 	TrustedCA    string // PEM; who trusts it can connect
@@ -26,6 +26,7 @@ type Gateway struct {
 	server   *httptest.Server
 	requests atomic.Int64
 	detained detained
+	faults   faults
 	ledger   ledger
 }
 
@@ -48,8 +49,9 @@ func StartGateway(p *Pebble) (*Gateway, error) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // the CA makes its URLs from it
 		},
-		Transport: g.detained.wrap(g.ledger.wrap(&gentle{next: next})),
-		ErrorLog:  stdlog.New(io.Discard, "", 0),
+		Transport:    g.faults.wrap(g.detained.wrap(g.ledger.wrap(&gentle{next: next}))),
+		ErrorHandler: handleError,
+		ErrorLog:     stdlog.New(io.Discard, "", 0),
 	}
 	g.server = httptest.NewUnstartedServer(proxy)
 	g.server.EnableHTTP2 = true

@@ -9,7 +9,11 @@ import (
 // Where Pebble has what, each the beginning of a path.
 const (
 	PathAnything    = "/"
+	PathDirectory   = "/dir"
+	PathNonce       = "/nonce-plz"
 	PathNewOrder    = "/order-plz"
+	PathOrder       = "/my-order/"
+	PathProof       = "/authZ/"
 	PathChallenge   = "/chalZ/"
 	PathFinalize    = "/finalize-order/"
 	PathCertificate = "/certZ/"
