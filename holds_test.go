@@ -196,7 +196,7 @@ func TestStaleHoldsAreTidied(t *testing.T) {
 	after, steps := "", 0
 	for ; steps == 0 || after != ""; steps++ {
 		var err error
-		if after, err = m.b.tidyLimits(t.Context(), m.storage, "ca", after, 2); err != nil {
+		if after, err = m.b.tidySets(t.Context(), m.storage, "ca", after, 2); err != nil {
 			t.Fatal(err)
 		}
 	}

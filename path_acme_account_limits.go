@@ -3,7 +3,6 @@ package pkiexternalca
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -123,7 +122,7 @@ func (b *backend) readLimits(ctx context.Context, req *request) (*logical.Respon
 }
 
 // setPaths lists the sets of identifiers that failed last time. They are as many
-// as fail, not as many as were ever ordered: see [backend.tidyLimits].
+// as fail, not as many as were ever ordered: see [tidying.tidyLimits].
 func setPaths(ctx context.Context, s logical.Storage, account string) ([]string, error) {
 	names, err := setHolds.List(ctx, s, account+"/")
 	for i := range names {
@@ -160,43 +159,4 @@ func (b *backend) forgetLimits(ctx context.Context, s logical.Storage, account s
 		}
 	}
 	return accountHolds.Delete(ctx, s, account)
-}
-
-// tidyLimits removes holds on sets of identifiers that mean nothing any more: at
-// most so many of those at one account whose names in storage come after one. It
-// returns the name to go on after, "" when there are no more.
-func (b *backend) tidyLimits(ctx context.Context, s logical.Storage, account, after string, most int) (string, error) {
-	paths, err := setPaths(ctx, s, account)
-	if err != nil {
-		return "", err
-	}
-	at, found := slices.BinarySearch(paths, after)
-	if found {
-		at++
-	}
-	paths = paths[at:]
-	for i, path := range paths {
-		if i == most {
-			return paths[i-1], nil
-		}
-		if err := b.tidyLimit(ctx, s, path); err != nil {
-			return "", err
-		}
-	}
-	return "", nil
-}
-
-func (b *backend) tidyLimit(ctx context.Context, s logical.Storage, path string) error {
-	b.limitsLock.Lock()
-	defer b.limitsLock.Unlock()
-	set, err := setHolds.Get(ctx, s, path)
-	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrUnreadable):
-		return nil
-	case err != nil:
-		return err
-	case set.Stale(b.now()):
-		return setHolds.Delete(ctx, s, path)
-	}
-	return nil
 }

@@ -35,6 +35,8 @@ const (
 	allHours = "all"
 	// newHours follows the clock.
 	newHours = "new"
+	// staleLimits forgets failures that mean nothing any more, see limit.Hold.
+	staleLimits = "limits"
 )
 
 // tidying is the work of one run: an engine with one worker, whose keys are hours.
@@ -56,6 +58,7 @@ func (b *backend) newTidying(s logical.Storage) *engine.Engine {
 		},
 	})
 	t.schedule([]string{allHours, newHours})
+	t.engine.Schedule(staleLimits, engine.Lane{}, b.now().Add(time.Hour)) // it is in no hurry
 	return t.engine
 }
 
@@ -91,6 +94,8 @@ func (t *tidying) look(ctx context.Context, key string) (next time.Time, err err
 		t.schedule(hoursBack(now, t.followed))
 		t.followed = now
 		return now.Truncate(time.Hour).Add(time.Hour), nil
+	case staleLimits:
+		return t.b.now().Add(limitsTidied), t.tidyLimits(ctx)
 	}
 	return t.tidyHour(ctx, key)
 }
