@@ -49,9 +49,8 @@ func StartGateway(p *Pebble) (*Gateway, error) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // the CA makes its URLs from it
 		},
-		Transport:    g.faults.wrap(g.detained.wrap(g.ledger.wrap(&gentle{next: next}))),
-		ErrorHandler: handleError,
-		ErrorLog:     stdlog.New(io.Discard, "", 0),
+		Transport: g.faults.wrap(g.detained.wrap(g.ledger.wrap(&gentle{next: next}))),
+		ErrorLog:  stdlog.New(io.Discard, "", 0),
 	}
 	g.server = httptest.NewUnstartedServer(proxy)
 	g.server.EnableHTTP2 = true

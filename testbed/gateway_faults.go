@@ -36,16 +36,18 @@ func Refuse(status int, contentType, body string, headers ...string) Fault {
 }
 
 // Cut ends the connection, and does not ask the CA.
-func Cut(func() (*http.Response, error), *http.Request) (*http.Response, error) { return nil, errCut }
+func Cut(_ func() (*http.Response, error), r *http.Request) (*http.Response, error) {
+	return answerTo(r, http.StatusOK, "application/json", failing{}), nil
+}
 
 // Lose lets the CA do as it is asked, and ends the connection.
-func Lose(ask func() (*http.Response, error), _ *http.Request) (*http.Response, error) {
+func Lose(ask func() (*http.Response, error), r *http.Request) (*http.Response, error) {
 	response, err := ask()
-	if err == nil {
-		_ = response.Body.Close()
-		err = errCut
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	_ = response.Body.Close()
+	return Cut(ask, r)
 }
 
 // Truncate hands over half of the CA's answer.
@@ -70,10 +72,12 @@ func Flood(size int64, taken *atomic.Int64) Fault {
 	}
 }
 
-// failing is a body that breaks.
+// failing is a body that breaks, and the connection with it.
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errCut }
+
+func (failing) Close() error { return nil }
 
 // spring is a long body of spaces.
 type spring struct {
@@ -138,12 +142,4 @@ func (f *faults) wrap(next http.RoundTripper) http.RoundTripper {
 		}
 		return ask()
 	})
-}
-
-// handleError cuts the connection where a fault wants it, and says otherwise that the CA is not there.
-func handleError(w http.ResponseWriter, _ *http.Request, err error) {
-	if errors.Is(err, errCut) {
-		panic(http.ErrAbortHandler)
-	}
-	w.WriteHeader(http.StatusBadGateway)
 }
