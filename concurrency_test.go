@@ -64,6 +64,7 @@ func (v *visitors) visit(choose *rand.Rand) {
 		{logical.ReadOperation, "role/r" + name, nil},
 		{logical.UpdateOperation, "role/r" + name + "/new-order", fields{"identifiers": host}},
 		{logical.UpdateOperation, newOrder, fields{"identifiers": host}},
+		{logical.UpdateOperation, issue, fields{"identifiers": host, "wait": 0}},
 		{logical.ReadOperation, "role/web/order/" + order + "/status", nil},
 		{logical.UpdateOperation, "role/web/order/" + order + "/fulfilled-challenge", challenge},
 		{logical.ReadOperation, "role/web/order/" + order + "/challenge", challenge},

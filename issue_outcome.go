@@ -105,18 +105,14 @@ func handsNeeded(o *order.Order) string {
 	return strings.Join(out, ", ")
 }
 
-// typesFor lists the types of challenge that prove an identifier.
+// typesFor lists the types of challenge that prove an identifier, as the role has
+// them: a CA has no order of its own.
 func typesFor(o *order.Order, label string) []string {
 	var out []string
-	for i := range o.Authorizations {
-		a := &o.Authorizations[i]
-		if o.Label(a) != label {
-			continue
-		}
-		for _, c := range a.Challenges {
-			if slices.Contains(o.Allowed, c.Type) && !slices.Contains(out, string(c.Type)) {
-				out = append(out, string(c.Type))
-			}
+	for _, wanted := range o.Allowed {
+		offered := func(a order.Authorization) bool { return o.Label(&a) == label && a.Challenge(wanted) != nil }
+		if slices.ContainsFunc(o.Authorizations, offered) {
+			out = append(out, string(wanted))
 		}
 	}
 	return out
