@@ -45,7 +45,7 @@ dist: ## Build the plugin for every platform into dist/, with SHA256SUMS.
 	cd dist && { sha256sum $(PLUGIN)_* || shasum -a 256 $(PLUGIN)_*; } > SHA256SUMS
 
 .PHONY: test
-test: lint test-unit test-acceptance test-race ## Run every check and every test there is.
+test: lint test-unit fuzz-short test-acceptance test-race ## Run every check and every test there is.
 
 .PHONY: test-unit
 test-unit: name-servers ## Run the tests of the plugin's own packages under the race detector.
@@ -87,6 +87,10 @@ fuzz: ## Run each fuzzer for FUZZTIME (30s).
 			echo "$$package $$fuzzer"; go test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) $$package; \
 		done; \
 	done
+
+.PHONY: fuzz-short
+fuzz-short: ## Run each fuzzer for a moment, as a part of make test.
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s
 
 .PHONY: bench
 bench: testbed ## Measure the plugin beside its yardsticks; BENCH=-write makes docs/benchmarks.md of it.

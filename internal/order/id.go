@@ -54,7 +54,7 @@ func HourOf(t time.Time) string { return t.UTC().Format(hourLayout) }
 // ParseHour gives the beginning of the hour that a bucket is named after.
 func ParseHour(bucket string) (time.Time, error) {
 	t, err := time.Parse(hourLayout, bucket)
-	if err != nil {
+	if err != nil || HourOf(t) != bucket { // time reads more than it writes
 		return time.Time{}, fmt.Errorf("%.64q is not the name of an hour, as 2026112309 is", bucket)
 	}
 	return t, nil
