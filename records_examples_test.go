@@ -16,6 +16,7 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/dns01"
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
 	"vault-plugin-secrets-pki-external-ca/internal/keys"
+	"vault-plugin-secrets-pki-external-ca/internal/limit"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/retention"
 )
@@ -63,6 +64,12 @@ func families(t testing.TB) []family {
 				Proof: order.Proof{Place: order.Place{Provider: "webhook/w", Name: "_acme-challenge.example.com"}, Value: "v"}, Since: exampleTime,
 			}},
 		}),
+		familyOf(accountHolds, map[string]example[limit.Hold]{"waiting": {"full", limit.Hold{
+			Since: exampleTime, Last: exampleTime, Until: exampleTime.Add(time.Hour), Count: 2, Why: "too many orders", Order: string(id), Waiting: true, Busy: true,
+		}}}),
+		familyOf(setHolds, map[string]example[setHold]{"for-a-person": {setPath("full", []string{"www.example.com"}), setHold{
+			limit.Hold{Since: exampleTime, Last: exampleTime, Until: exampleTime.Add(day), Count: 1, Why: "paused", Human: true}, []string{"www.example.com"},
+		}}}),
 		familyOf(current, map[string]example[standing]{
 			"certified": {"web/certified", standing{Order: id}},
 			"begun":     {"web/begun", standing{Live: exampleID(order.StateAwaiting)}},

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/domainmatch"
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
+	"vault-plugin-secrets-pki-external-ca/internal/limit"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
@@ -58,6 +60,20 @@ var uses = map[string]func(b *backend, s logical.Storage) error{
 		d, err := debts.Get(context.Background(), s, "x")
 		if err == nil {
 			_, _ = debtPath(d.Proof), debtLane(debtPath(d.Proof))
+		}
+		return err
+	},
+	accountHolds.Prefix: func(b *backend, s logical.Storage) error {
+		hold, err := accountHolds.Get(context.Background(), s, "x")
+		if err == nil {
+			_, _ = hold.InForce(b.now()), hold.Stale(b.now())
+		}
+		return err
+	},
+	setHolds.Prefix: func(b *backend, s logical.Storage) error {
+		set, err := setHolds.Get(context.Background(), s, "x")
+		if err == nil {
+			_ = set.After(limit.Failure{}, b.now(), 0.5)
 		}
 		return err
 	},
@@ -130,7 +146,7 @@ func FuzzRecords(f *testing.F) {
 			}
 		}
 	}
-	b := newBackend(nil)
+	b := newBackend(time.Now)
 	f.Fuzz(func(t *testing.T, which uint8, raw []byte) {
 		prefix := prefixes[int(which)%len(prefixes)]
 		s := &logical.InmemStorage{}
