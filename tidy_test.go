@@ -289,14 +289,15 @@ func TestTidyWaitsForDebts(t *testing.T) {
 // are there.
 func TestTidySettings(t *testing.T) {
 	t.Parallel()
-	m := newMount(t, later(0))
-	if got := m.read("config", nil); got["tidy_failed_after"] != int64(7*24*3600) || got["tidy_completed_after"] != int64(30*24*3600) {
+	base := atRest(newMount(t))
+	past{made: 300 * day, state: order.StateError, ended: 290 * day, name: "a.example.com"}.keep(base)
+	past{made: 2 * day, state: order.StateError, ended: day, name: "b.example.com"}.keep(base)
+	past{made: 300 * day, state: order.StateCompleted, ended: 290 * day, notAfter: 200 * day}.keep(base)
+	if got := base.read("config", nil); got["tidy_failed_after"] != int64(7*24*3600) || got["tidy_completed_after"] != int64(30*24*3600) {
 		t.Errorf("by default it is %v", got)
 	}
-	m.write("config", fields{"tidy_failed_after": 0, "tidy_completed_after": "0s"})
-	past{made: 300 * day, state: order.StateError, ended: 290 * day, name: "a.example.com"}.keep(m)
-	past{made: 2 * day, state: order.StateError, ended: day, name: "b.example.com"}.keep(m)
-	past{made: 300 * day, state: order.StateCompleted, ended: 290 * day, notAfter: 200 * day}.keep(m)
+	base.write("config", fields{"tidy_failed_after": 0, "tidy_completed_after": "0s"})
+	m := mountOn(t, base.storage, later(0))
 	left := func(n int) func() bool {
 		return func() bool { return len(storedBelow(t, m.storage, orders.Prefix)) == n }
 	}
