@@ -74,6 +74,7 @@ var layers = []layer{
 	{"./internal/engine", nil, "when something is done has nothing to do with what is done"},
 	{"./internal/field", []string{"github.com/hashicorp/vault/sdk"}, "the fields of the API know nothing of the records they are bound to"},
 	{"./internal/flight", nil, "how many may be under way at once is decided without knowing where they go"},
+	{"./internal/http01", nil, "what anybody may ask is kept small enough to be read in one go, and away from storage"},
 	{
 		"./internal/identifier",
 		[]string{"./domainmatch", "./internal/acme"},

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/dnsprovider"
+	"vault-plugin-secrets-pki-external-ca/internal/http01"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 	"vault-plugin-secrets-pki-external-ca/internal/watch"
 )
@@ -67,6 +68,8 @@ type backend struct {
 	policies sync.Map
 	// dns holds the DNS providers that were used.
 	dns dnsCache
+	// relay answers CAs that validate http-01.
+	relay *http01.Relay
 }
 
 // Factory makes the backend of a mount. It does nothing else: Vault calls it
@@ -91,6 +94,7 @@ func newBackend(now func() time.Time) *backend {
 		claims:       newClaims(),
 		passing:      newPassing(),
 		orderLocks:   locksutil.CreateLocks(),
+		relay:        http01.New(now),
 
 		standingLocks: locksutil.CreateLocks(),
 	}
@@ -99,7 +103,7 @@ func newBackend(now func() time.Time) *backend {
 		Help:           strings.TrimSpace(help),
 		RunningVersion: Version,
 		Paths:          b.paths(),
-		PathsSpecial:   &logical.Paths{SealWrapStorage: sealWrapped},
+		PathsSpecial:   &logical.Paths{SealWrapStorage: sealWrapped, Unauthenticated: []string{relayPath + "+"}},
 		InitializeFunc: b.initialize,
 		PeriodicFunc:   b.periodic,
 		Clean:          b.clean,
@@ -113,7 +117,7 @@ func newBackend(now func() time.Time) *backend {
 func (b *backend) paths() []*framework.Path {
 	var all []*framework.Path
 	for _, group := range [][]*framework.Path{
-		b.accountPaths(), b.rolePaths(), b.orderPaths(), b.certificatePaths(), b.lookupPaths(), b.configPaths(), b.dnsPaths(),
+		b.accountPaths(), b.rolePaths(), b.orderPaths(), b.certificatePaths(), b.lookupPaths(), b.configPaths(), b.dnsPaths(), b.relayPaths(),
 	} {
 		all = append(all, group...)
 	}

@@ -77,9 +77,10 @@ func (c *claims) release(id order.ID) (next order.ID) {
 // was turned away. One with several databases may still show the order as pending.
 const claimRespite = time.Second
 
-// leave gives up the place at the CA of an order that has ended, and has the CA
-// asked again for who was waiting for it.
+// leave gives up the place at the CA of an order that has ended, and the answers
+// of the relay, and has the CA asked again for who was waiting for the place.
 func (b *backend) leave(ctx context.Context, s logical.Storage, id order.ID) {
+	b.relay.Follow(string(id), nil)
 	next := b.claims.release(id)
 	if next == "" {
 		return

@@ -13,7 +13,7 @@ import (
 // example makes a path that a pattern matches, of things that exist.
 func (m *mount) example(t *testing.T, p *framework.Path, order string) string {
 	t.Helper()
-	path := strings.NewReplacer("(?P<serial>[^/]+)", "12:34", "^", "", "$", "", "/?", "").Replace(p.Pattern)
+	path := strings.NewReplacer("(?P<serial>[^/]+)", "12:34", "(?P<token>[^/]+)", "token", `\.`, ".", "^", "", "$", "", "/?", "").Replace(p.Pattern)
 	name := "web"
 	if strings.HasPrefix(path, "config/") {
 		name = "ca"

@@ -17,6 +17,7 @@ func TestLaneOf(t *testing.T) {
 		return order.Authorization{Status: acme.StatusPending, Proof: &order.Proof{Place: order.Place{Provider: provider}}}
 	}
 	manual := order.Authorization{Status: acme.StatusPending, Fulfilled: acme.HTTP01}
+	relayed := order.Authorization{Status: acme.StatusPending, Relayed: true}
 	done := proven("acmedns/gone")
 	done.Status = acme.StatusValid
 	for _, row := range []struct {
@@ -28,6 +29,8 @@ func TestLaneOf(t *testing.T) {
 		{order.StateNew, nil, "account/ca", "the CA is asked for an order"},
 		{order.StateAwaiting, []order.Authorization{manual, proven("rfc2136/a")}, "account/ca", "nobody is at work in the DNS yet"},
 		{order.StateFulfilling, []order.Authorization{manual, proven("rfc2136/a")}, "dns/rfc2136/a", "a record is written"},
+		{order.StateFulfilling, []order.Authorization{relayed}, "account/ca", "what the relay answers needs nobody"},
+		{order.StateFulfilling, []order.Authorization{relayed, proven("rfc2136/a")}, "dns/rfc2136/a", "the other name has a record"},
 		{order.StatePropagating, []order.Authorization{proven("rfc2136/a"), proven("rfc2136/a")}, "dns/rfc2136/a", "two records of one provider"},
 		{order.StatePropagating, []order.Authorization{proven("rfc2136/b"), proven("rfc2136/a")}, "dns/rfc2136/a+rfc2136/b", "either may keep it waiting"},
 		{order.StatePropagating, []order.Authorization{done, manual}, "account/ca", "nothing is left to look for"},

@@ -88,7 +88,9 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 	if before != nil {
 		<-before
 	}
+	b.relay.Forget()
 	b.loadUntilDone(ctx, s, e)
+	b.relayReady(ctx)
 	var others sync.WaitGroup
 	defer others.Wait()
 	others.Go(func() { e.debts.Run(ctx) })
@@ -115,6 +117,7 @@ func (b *backend) stop(forGood bool) {
 	b.records.Close()
 	b.watches.NotifyAll() // nothing more will come here
 	b.passing.forget()
+	b.relay.Forget() // another node may be at work from now on
 	if !forGood {
 		return
 	}

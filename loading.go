@@ -105,6 +105,7 @@ func (b *backend) loadOrder(ctx context.Context, s logical.Storage, e *engine.En
 	if o.URL != "" && !o.Final() {
 		b.claims.claim(o.URL, id)
 	}
+	b.relay.Follow(string(id), o.Answers())
 	e.Schedule(string(id), laneOf(o), o.DueAt(b.now()))
 	return nil
 }

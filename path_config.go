@@ -39,6 +39,8 @@ type mountConfig struct {
 	// the defaults.
 	TidyFailed    *time.Duration `json:"tidy_failed_after,omitempty"`
 	TidyCompleted *time.Duration `json:"tidy_completed_after,omitempty"`
+	// RelayDisabled switches the relay off, whatever roles ask for.
+	RelayDisabled bool `json:"http_01_relay_disabled,omitempty"`
 }
 
 // maxRequests is the bound that holds.
@@ -58,6 +60,7 @@ var configFields = slices.Concat(
 		field.Int("max_waiting_requests", "How many requests may wait for orders at once", parseWaiting,
 			func(c *mountConfig) *int { return &c.MaxWaiting }),
 	},
+	relayFields,
 	retentionFields,
 )
 
@@ -80,10 +83,10 @@ func (b *backend) configPaths() []*framework.Path {
 	return []*framework.Path{b.path(endpoint{
 		pattern: "config", suffix: "config",
 		synopsis: "Configuration of the mount",
-		help: `How many requests of one account may be in flight, 16 unless it is set; how long finished orders are
-kept, unless it is set 7 days after they failed, or 30 days after their certificate has expired; the other settings hold
-where a DNS provider has none of its own. What is not set there either is sensible: the zone's name servers are asked,
-every 5 seconds for 10 minutes.`,
+		help: `How many requests of one account may be in flight, 16 unless it is set; whether CAs are answered here; how
+long finished orders are kept, unless it is set 7 days after they failed, or 30 days after their certificate has expired;
+the other settings hold where a DNS provider has none of its own. What is not set there either is sensible: the zone's
+name servers are asked, every 5 seconds for 10 minutes.`,
 		fields: configFields.Schema(nil),
 		operations: map[logical.Operation]operation{
 			logical.ReadOperation:   {summary: "Read the configuration of the mount.", do: b.readConfig, answers: configFields.Shown(), anywhere: true},
@@ -145,16 +148,18 @@ func (b *backend) applyConfig(ctx context.Context, s logical.Storage) error {
 }
 
 // obeyConfig needs the configuration's lock. Settings that cannot be read by
-// this release stop nobody: the work goes on with the default.
+// this release stop nobody: the work goes on with the default, but the relay is
+// off, because they may say so.
 func (b *backend) obeyConfig(ctx context.Context, s logical.Storage) error {
 	config, err := readConfig(ctx, s)
 	switch {
 	case errors.Is(err, store.ErrUnreadable):
 		b.Logger().Error("the configuration of the mount cannot be read; the defaults hold", "error", err)
-		config = &mountConfig{}
+		config = &mountConfig{RelayDisabled: true}
 	case err != nil:
 		return err
 	}
+	b.relay.Switch(!config.RelayDisabled)
 	b.authorities.flights.SetMost(config.maxRequests())
 	if e := b.running().orders; e != nil {
 		e.Reconsider()

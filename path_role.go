@@ -39,6 +39,8 @@ type role struct {
 	PreferredChain  string `json:"preferred_chain,omitempty"`
 	DNSProviderType string `json:"dns_provider_type,omitempty"`
 	DNSProviderName string `json:"dns_provider_name,omitempty"`
+	// Relay asks that Vault answers http-01 itself.
+	Relay bool `json:"http_01_relay,omitempty"`
 	renewalWishes
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
@@ -76,6 +78,8 @@ var roleFields = slices.Concat(field.Set[role]{
 		func(r *role) *string { return &r.DNSProviderType }).Label("DNS provider type"),
 	field.String("dns_provider_name", "The DNS provider configuration to use for DNS-01 challenges (optional)",
 		func(r *role) *string { return &r.DNSProviderName }).Label("DNS provider name"),
+	field.Bool("http_01_relay", "Let Vault answer http-01 itself, through web servers that pass the CA's requests on to it.",
+		func(r *role) *bool { return &r.Relay }).Default(false).Label("HTTP-01 relay"),
 }, field.Lift(renewalFields, func(r *role) *renewalWishes { return &r.renewalWishes }), field.Set[role]{
 	field.Time("creation_date", "Configuration creation timestamp", func(r *role) *time.Time { return &r.Created }),
 	field.Time("last_updated_date", "Configuration last updated timestamp", func(r *role) *time.Time { return &r.Updated }),
@@ -242,6 +246,9 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 	if err := b.checkProfile(acct, r.Profile); err != nil {
 		resp.AddWarning("profile: " + err.Error())
 	}
+	if r.Relay && !b.relay.On() {
+		resp.AddWarning("the HTTP-01 relay is switched off for this mount (http_01_relay_disabled at config); orders of this role wait for their callers")
+	}
 	return resp, nil
 }
 
@@ -267,6 +274,8 @@ func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) 
 		return nil, conflict("acme_account_name: ACME account %q is being deleted", r.Account)
 	case len(r.ChallengeTypes) == 0:
 		return nil, badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
+	case r.Relay && !slices.Contains(r.ChallengeTypes, acme.HTTP01):
+		return nil, badRequest("http_01_relay needs http-01 among allowed_challenge_types, which are %v", r.ChallengeTypes)
 	}
 	if err := r.renewalWishes.check(); err != nil {
 		return nil, err

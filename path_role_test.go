@@ -38,7 +38,7 @@ func TestRoleDefaults(t *testing.T) {
 		"name": "web", "acme_account_name": "ca", "allowed_domains": []string{}, "allowed_domain_options": []string{},
 		"allowed_challenge_types": []string{"http-01", "dns-01", "tls-alpn-01"},
 		"csr_generate_key_type":   "ec-256", "csr_identifier_population": "cn_first",
-		"dns_provider_type": "", "dns_provider_name": "", "profile": "", "preferred_chain": "", "allowed_ip_ranges": []string{},
+		"dns_provider_type": "", "dns_provider_name": "", "profile": "", "preferred_chain": "", "allowed_ip_ranges": []string{}, "http_01_relay": false,
 		"auto_renew": false, "renew_before": 0, "renew_before_percentage": 0, "renew_unused_for": 0, "reuse_key": false,
 	}
 	if !sameJSON(t, written, want) {

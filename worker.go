@@ -97,9 +97,11 @@ const authorizationsAtOnce = 4
 // step advances an order once, and stores it unless it is passing.
 func (b *backend) step(ctx context.Context, s logical.Storage, o *order.Order) error {
 	before := o.State
+	b.relay.Follow(string(o.ID), o.Answers()) // before the CA hears of them, in this step or in a later one
 	env := order.Env{
 		Now: b.now, Jitter: b.jitter, Abreast: authorizationsAtOnce,
 		CA: restrained{b.authorityOf(ctx, s, o.Account), b, s, o}, Safe: safe{b, s}, DNS: prover{b, s}, Claim: b.claims.claim,
+		Relaying: b.relay.On,
 	}
 	if !order.Advance(ctx, env, o) {
 		return ctx.Err()

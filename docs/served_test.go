@@ -64,7 +64,7 @@ func served(t *testing.T) map[string]operationDoc {
 
 // pathOf writes a pattern as a path with ":name" for what is captured.
 func pathOf(p *framework.Path) string {
-	path := p.Pattern
+	path := strings.ReplaceAll(p.Pattern, `\.`, ".")
 	for name := range p.Fields {
 		path = strings.ReplaceAll(path, framework.GenericNameRegex(name), ":"+name)
 		path = strings.ReplaceAll(path, "(?P<"+name+">[^/]+)", ":"+name)

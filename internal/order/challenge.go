@@ -79,7 +79,7 @@ func (o *Order) Find(value string, t acme.ChallengeType) (*Authorization, *acme.
 func (o *Order) Unreported() []string {
 	var out []string
 	for i := range o.Authorizations {
-		if a := &o.Authorizations[i]; a.unreported() && a.Proof == nil {
+		if a := &o.Authorizations[i]; a.unreported() && a.own() == "" {
 			out = append(out, o.Label(a))
 		}
 	}

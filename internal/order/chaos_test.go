@@ -77,6 +77,7 @@ func (c chaos) disturbDNS() {
 	case 4:
 		c.do(newCommand([]string{"account", []string{"available", "unavailable"}[c.IntN(2)]}))
 	case 5:
+		c.relayOff = c.maybe(30)
 		c.ca.key = fmt.Sprint("key", c.IntN(3))
 	}
 }
@@ -107,7 +108,7 @@ func (c chaos) report(id ID) {
 		if c.load(id).State != StateAwaiting {
 			return // that was the last report
 		}
-		if o.Authorizations[i].Proof != nil && c.maybe(90) {
+		if o.Authorizations[i].own() != "" && c.maybe(90) {
 			continue
 		}
 		value := o.Authorizations[i].Identifier.Value
@@ -127,11 +128,14 @@ var chaosNames = []string{"www.example.com", "*.example.com", "example.com"}
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	ends := map[State]int{}
-	proven := 0
+	proven, relayed := 0, 0
 	for seed := range uint64(100) {
 		c := chaos{newWorld(t), rand.New(rand.NewPCG(seed, 8555))}
 		c.setup()
-		id := c.add(chaosNames...).ID
+		o := c.add(chaosNames...)
+		o.Relay = c.maybe(50)
+		c.save(o)
+		id := o.ID
 		for range 60 {
 			if c.maybe(25) {
 				c.disturb()
@@ -150,8 +154,9 @@ func TestChaos(t *testing.T) {
 		c.force(&c.ca.orders, []acme.Status{""})
 		c.end()
 		c.checkRecords()
-		o := c.load(id)
+		o = c.load(id)
 		proven += len(o.Proofs())
+		relayed += o.served()
 		ends[o.State]++
 		if len(c.ca.requests) > 3000 {
 			t.Errorf("seed %d: %d requests", seed, len(c.ca.requests))
@@ -167,5 +172,8 @@ func TestChaos(t *testing.T) {
 	}
 	if proven < 50 {
 		t.Errorf("only %d proofs were written", proven)
+	}
+	if relayed < 5 {
+		t.Errorf("only %d proofs were given by the relay", relayed)
 	}
 }

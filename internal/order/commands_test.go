@@ -35,6 +35,8 @@ var commands = map[string]func(*world, command) string{
 	"dns":      (*world).doDNS,
 	"hinder":   (*world).doHinder,
 	"records":  (*world).doRecords,
+	"relay":    (*world).doRelay,
+	"answers":  (*world).doAnswers,
 }
 
 func (w *world) do(c command) string {
@@ -45,8 +47,8 @@ func (w *world) do(c command) string {
 	return run(w, c)
 }
 
-// order NAME... [csr=own|same] [allowed=TYPE,...] [key=KIND] [chain=NAME]: a new order, with a
-// CSR for a new key or for that of the order before.
+// order NAME... [csr=own|same] [allowed=TYPE,...] [key=KIND] [chain=NAME]
+// [relay=on]: a new order, with a CSR for a new key or for that of the order before.
 func (w *world) doOrder(c command) string {
 	o := w.add(c.args...)
 	if whose := c.options["csr"]; whose != "" {
@@ -63,6 +65,7 @@ func (w *world) doOrder(c command) string {
 		o.KeyKind, o.Population = "", ""
 	}
 	o.PreferredChain = c.options["chain"]
+	o.Relay = c.options["relay"] == "on"
 	if kind, ok := c.options["key"]; ok {
 		o.KeyKind = keys.Kind(kind)
 	}
@@ -209,6 +212,9 @@ func (w *world) doShow(c command) string {
 		fmt.Fprintf(&b, "   %s is %s", o.Label(a), a.Status)
 		if a.Proof != nil {
 			fmt.Fprintf(&b, ", proven by %s at %s", a.Proof.Provider, a.Proof.Name)
+		}
+		if a.Relayed {
+			b.WriteString(", proven by the relay")
 		}
 		if a.Fulfilled != "" {
 			fmt.Fprintf(&b, ", reported %s", a.Fulfilled)

@@ -21,6 +21,8 @@ type Env struct {
 	Abreast int
 	// DNS writes the proofs that Vault can give by itself.
 	DNS DNS
+	// Relaying tells whether http-01 is answered here for orders that ask for it.
+	Relaying func() bool
 	// Claim reserves an order at the CA for a local order. It returns the
 	// local order that has it already, or id itself. Two local orders must
 	// never share one: each would certify its own key (some CAs, Boulder among

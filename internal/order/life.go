@@ -90,8 +90,8 @@ func init() {
 		},
 		StateFulfilling: {
 			Status: "vault-challenge-fulfillment", Means: "Every challenge that is not Vault's own has been reported.",
-			Does: "writes the TXT records", step: writeProofs,
-			Next:   []State{StatePropagating},
+			Does: "writes the TXT records; what the HTTP-01 relay answers needs no preparation", step: writeProofs,
+			Next:   []State{StateAwaiting, StatePropagating, StateNotifying},
 			Stored: first("a TXT record is to be removed again, whatever happens"),
 		},
 		StatePropagating: {

@@ -60,6 +60,9 @@ type Order struct {
 	// DNSProvider pins the provider of all proofs by DNS ("rfc2136/internal");
 	// empty to go by the providers' identifiers.
 	DNSProvider string `json:"dns_provider,omitempty"`
+	// Relay asks that Vault itself answers http-01, through web servers that pass
+	// the CA's requests on to it.
+	Relay bool `json:"http_01_relay,omitempty"`
 	// ProofsSince is when the proofs were announced, and later when the last of
 	// them was written. A provider's time runs from then.
 	ProofsSince time.Time `json:"proofs_since,omitzero"`
@@ -129,6 +132,11 @@ type Authorization struct {
 	Proof *Proof `json:"proof,omitempty"`
 	// Written tells that the provider has taken the record.
 	Written bool `json:"written,omitempty"`
+	// Relayed tells that Vault itself fulfils http-01, by the relay.
+	Relayed bool `json:"relayed,omitempty"`
+	// Served is the key authorization that the relay answers with; empty until
+	// the challenge is about to be reported.
+	Served string `json:"served,omitempty"`
 }
 
 // Place is where a proof by DNS is written, and with which provider.
@@ -147,13 +155,26 @@ type Proof struct {
 
 // Manual tells whether somebody other than Vault has to put a challenge of
 // this type in place.
-func (a *Authorization) Manual(t acme.ChallengeType) bool {
-	return a.Proof == nil || t != acme.DNS01
+func (a *Authorization) Manual(t acme.ChallengeType) bool { return t != a.own() }
+
+// own is the type of challenge with which Vault itself proves the identifier;
+// empty where it cannot. DNS comes first: it does not depend on web servers.
+func (a *Authorization) own() acme.ChallengeType {
+	switch {
+	case a.Proof != nil:
+		return acme.DNS01
+	case a.Relayed:
+		return acme.HTTP01
+	}
+	return ""
 }
 
 // automatic tells whether Vault fulfils the authorization: it can, and nobody
 // has reported another challenge.
-func (a *Authorization) automatic() bool { return a.unreported() && a.Proof != nil }
+func (a *Authorization) automatic() bool { return a.unreported() && a.own() != "" }
+
+// byDNS tells whether Vault fulfils the authorization by a TXT record.
+func (a *Authorization) byDNS() bool { return a.automatic() && a.Proof != nil }
 
 // New makes the record of an order that nobody has seen yet.
 func New(id ID, role, account string, now time.Time) *Order {

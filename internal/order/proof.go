@@ -38,6 +38,9 @@ func (o *Order) locateProof(ctx context.Context, env Env, a *Authorization) erro
 // written before a failure is not written again: a service that takes so many
 // records a minute would never be done.
 func writeProofs(ctx context.Context, env Env, o *Order) (move, error) {
+	if o.leaveRelay(env) {
+		return move{to: StateAwaiting, after: untilDeadline, because: relayOff}, nil
+	}
 	o.forgiveOutage(env)
 	announced, err := o.announceProofs(env)
 	if err != nil {
@@ -50,8 +53,16 @@ func writeProofs(ctx context.Context, env Env, o *Order) (move, error) {
 	if err := o.eachProof(func(a *Authorization) error { return o.write(ctx, env, a) }); err != nil {
 		return move{}, err
 	}
+	if !o.writes() {
+		return move{to: StateNotifying}, o.reportOwn(env)
+	}
 	o.ProofsSince = env.Now()
 	return moveTo(StatePropagating)
+}
+
+// writes tells whether any of Vault's proofs is a TXT record.
+func (o *Order) writes() bool {
+	return slices.ContainsFunc(o.Authorizations, func(a Authorization) bool { return a.byDNS() })
 }
 
 // announceProofs notes what is to be written, and tells whether that is news.
@@ -70,18 +81,29 @@ func (o *Order) announceProofs(env Env) (news bool, err error) {
 	return news, err
 }
 
-// proofValue is what proves control now: of the token, and of the key that the
-// account has.
+// proofValue is what proves control now, by DNS or by the relay: of the token,
+// and of the key that the account has.
 func (o *Order) proofValue(env Env, a *Authorization) (string, error) {
-	c := a.Challenge(acme.DNS01)
+	c := a.Challenge(a.own())
 	if c == nil || !complete(c) {
-		return "", Refuse("the CA has withdrawn the challenge dns-01 for %q", o.Label(a))
+		return "", Refuse("the CA has withdrawn the challenge %s for %q", a.own(), o.Label(a))
 	}
 	keyAuth, err := env.CA.KeyAuthorization(c.Token)
 	if err != nil {
 		return "", fmt.Errorf("computing the proof for %q: %w", o.Label(a), err)
 	}
+	if a.Proof == nil {
+		return keyAuth, nil
+	}
 	return digest(keyAuth), nil
+}
+
+// given is the value of the proof that Vault has announced or given, "" if none.
+func (a *Authorization) given() string {
+	if a.Proof != nil {
+		return a.Proof.Value
+	}
+	return a.Served
 }
 
 func (o *Order) write(ctx context.Context, env Env, a *Authorization) error {
@@ -96,26 +118,25 @@ func (o *Order) write(ctx context.Context, env Env, a *Authorization) error {
 }
 
 // withdrawOutdated takes back the report of every proof of which the CA has not
-// heard, and that it would not accept any more: the account has got another key.
-// It tells whether there is one.
+// heard, and that it would not accept any more: the account has got another key,
+// or the relay was switched off. It tells whether there is one.
 func (o *Order) withdrawOutdated(env Env) (found bool, err error) {
 	var outdated []*Authorization
 	for i := range o.Authorizations {
 		a := &o.Authorizations[i]
-		ours := a.Proof != nil && a.Proof.Value != ""
-		if !ours || !a.automatic() && !a.untold() {
+		if a.given() == "" || !a.automatic() && !a.untold() {
 			continue
 		}
 		value, err := o.proofValue(env, a)
 		if err != nil {
 			return false, err
 		}
-		if value != a.Proof.Value {
+		if value != a.given() || a.Relayed && !env.relaying() {
 			outdated = append(outdated, a)
 		}
 	}
 	for _, a := range outdated {
-		a.Fulfilled = ""
+		a.Fulfilled, a.Served = "", ""
 	}
 	return len(outdated) > 0, nil
 }
@@ -145,10 +166,7 @@ func awaitPropagation(ctx context.Context, env Env, o *Order) (move, error) {
 	case len(unseen) > 0:
 		return o.stayBecause(someOf(unseen), max(interval, firstPoll))
 	}
-	return move{to: StateNotifying}, o.eachProof(func(a *Authorization) error {
-		a.Fulfilled = acme.DNS01
-		return nil
-	})
+	return move{to: StateNotifying}, o.reportOwn(env)
 }
 
 // someOf joins reports, of which an order with many names would have too many to
@@ -212,10 +230,11 @@ func (o *Order) whenLate(env Env, terms Terms, failure error) error {
 	return nil
 }
 
-// eachProof visits the authorizations that Vault fulfils, up to the first error.
+// eachProof visits the authorizations that Vault fulfils by DNS, up to the first
+// error.
 func (o *Order) eachProof(visit func(*Authorization) error) error {
 	for i := range o.Authorizations {
-		if a := &o.Authorizations[i]; a.automatic() {
+		if a := &o.Authorizations[i]; a.byDNS() {
 			if err := visit(a); err != nil {
 				return err
 			}
@@ -243,7 +262,7 @@ func (o *Order) Providers() []string {
 	}
 	var labels []string
 	for i := range o.Authorizations {
-		if a := &o.Authorizations[i]; a.automatic() {
+		if a := &o.Authorizations[i]; a.byDNS() {
 			labels = append(labels, a.Proof.Provider)
 		}
 	}

@@ -167,6 +167,7 @@ func readAuthorizations(ctx context.Context, env Env, o *Order) (move, error) {
 		if err := o.locateProof(ctx, env, a); err != nil {
 			return move{}, err
 		}
+		a.Relayed = a.Proof == nil && o.relayable(env, a)
 	}
 	switch {
 	case proven:

@@ -43,6 +43,7 @@ func (w *world) beforeAnswer(url string) {
 		for i := range o.Authorizations {
 			w.checkInPlace(&o.Authorizations[i])
 		}
+		w.checkAnswers(o)
 	}
 }
 

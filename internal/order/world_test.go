@@ -44,6 +44,8 @@ type world struct {
 	dull   map[int]bool
 	kinds  [2]string
 	jitter float64
+	// relayOff tells that the relay is switched off.
+	relayOff bool
 }
 
 func newWorld(t testing.TB) *world {
@@ -132,6 +134,7 @@ func (w *world) env() Env {
 	return Env{
 		Now: w.clock.now, Jitter: func() float64 { return w.jitter },
 		CA: w.ca, Safe: w.safe, DNS: w.dns, Claim: w.claim,
+		Relaying: func() bool { return !w.relayOff },
 	}
 }
 
