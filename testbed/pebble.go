@@ -130,8 +130,11 @@ func (p *Pebble) answers(ctx context.Context) error {
 }
 
 // Root is the root of the certificates that it issues, in PEM form.
-func (p *Pebble) Root(ctx context.Context) (string, error) {
-	root, err := p.get(ctx, p.ManagementURL+"/roots/0")
+func (p *Pebble) Root(ctx context.Context) (string, error) { return p.RootNumber(ctx, 0) }
+
+// RootNumber is one of several roots, of which the first is number 0.
+func (p *Pebble) RootNumber(ctx context.Context, number int) (string, error) {
+	root, err := p.get(ctx, fmt.Sprintf("%s/roots/%d", p.ManagementURL, number))
 	return string(root), err
 }
 

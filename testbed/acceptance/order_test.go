@@ -182,8 +182,11 @@ func (s site) verified(t *testing.T, cert fields, names ...string) *x509.Certifi
 			t.Errorf("for %s: %v", name, err)
 		}
 	}
-	got, want := slices.Sorted(slices.Values(leaf.DNSNames)), slices.Sorted(slices.Values(names))
-	if !slices.Equal(got, want) {
+	got, want := slices.Clone(leaf.DNSNames), slices.Sorted(slices.Values(names))
+	for _, address := range leaf.IPAddresses {
+		got = append(got, address.String())
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("the certificate is for %q, want %q", got, want)
 	}
 	return leaf
