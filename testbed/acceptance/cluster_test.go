@@ -19,7 +19,7 @@ const drain = 90 * time.Second
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := newClusterSite(t)
-	t.Logf("without the plugin, another node is active %s after a step-down, %s after a kill", c.stepDown(t), c.failByKill(t))
+	t.Logf("without the plugin, another node is active %s after a kill, %s after a step-down", c.failByKill(t), c.stepDown(t))
 	c.enable(t)
 	stop := c.standbysRest(t)
 	defer stop()
