@@ -85,13 +85,7 @@ func (d *delivery) issuer() any {
 	return ""
 }
 
-func (d *delivery) keyType() any {
-	key, err := keys.Parse(d.key.Reveal())
-	if err != nil {
-		return ""
-	}
-	return keys.TypeName(key)
-}
+func (d *delivery) keyType() any { return keys.TypeName(d.key.Reveal()) }
 
 // toDER writes a PEM certificate as base64 of its DER.
 func toDER(text string) string {

@@ -105,9 +105,11 @@ func encodeBlock(label string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}))
 }
 
-// TypeName is what clients call the family of a key: "EC" or "RSA".
-func TypeName(key crypto.Signer) string {
-	if _, ok := key.(*ecdsa.PrivateKey); ok {
+// TypeName is what clients call the family of a key that [Encode] has written: "EC"
+// or "RSA". It goes by the label alone: to read a key takes longer than all else
+// that is done when it is delivered.
+func TypeName(text string) string {
+	if strings.HasPrefix(text, "-----BEGIN "+sec1Block) {
 		return "EC"
 	}
 	return "RSA"

@@ -89,11 +89,11 @@ func TestKindOfOthers(t *testing.T) {
 
 func TestTypeName(t *testing.T) {
 	t.Parallel()
-	if got := TypeName(generate(t, EC256)); got != "EC" {
-		t.Error(got)
-	}
-	if got := TypeName(generate(t, RSA2048)); got != "RSA" {
-		t.Error(got)
+	for kind, want := range map[Kind]string{EC256: "EC", EC384: "EC", EC521: "EC", RSA2048: "RSA"} {
+		text, err := Encode(generate(t, kind))
+		if got := TypeName(text); err != nil || got != want {
+			t.Errorf("a key %s is called %q, want %q (error %v)", kind, got, want, err)
+		}
 	}
 }
 
