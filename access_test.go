@@ -110,7 +110,7 @@ func TestAccessesOfOneCertificate(t *testing.T) {
 			{"get current/", 1, "is an order under way for them?"},
 			{"put current/", 2, "which order is; and then which has the certificate"},
 			{"put active/", 1, "whoever becomes the leader must find the order"},
-			{"put order/", 4 + names, "new; its challenges; each report, the last of which leads on; the CSR; the result"},
+			{"put order/", 5 + names, "new; its challenges; each report, the last of which leads on; the CA's validation; the CSR; the result"},
 			{"put order-key/", 1, "before the CA has the CSR"},
 			{"put certificate/", 1, "what it is all about"},
 			{"put serial/", 1, "lookup/cert finds it"},

@@ -110,7 +110,7 @@ func init() {
 			Status: "processing-challenge", Means: "The CA is validating.",
 			Does: "reads the order until it is ready", step: awaitValidation,
 			Next:   []State{StateKeying, StateCollecting},
-			Stored: later("a crash tells the CA once more"),
+			Stored: first("the CA was told, and needs the time anyway"),
 		},
 		StateKeying: {
 			Status: statusFetching, Means: "The CA is ready to certify.",
