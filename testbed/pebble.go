@@ -33,6 +33,9 @@ type PebbleOptions struct {
 	ExternalAccounts map[string]string
 	// Blocked are names for which it refuses orders.
 	Blocked []string
+	// Profiles are how long certificates are valid, by profile (the name of which an order may ask for), in whole
+	// seconds; if there are none, it is 90 days.
+	Profiles map[string]time.Duration
 	// Env is added to its environment, for switches of Pebble that have no field here.
 	Env []string
 }
@@ -106,6 +109,7 @@ func (p *Pebble) prepare(o PebbleOptions, listen, management string) (string, er
 		"externalAccountBindingRequired": len(o.ExternalAccounts) > 0,
 		"externalAccountMACKeys":         o.ExternalAccounts,
 		"retryAfter":                     map[string]int{"authz": 1, "order": 1},
+		"profiles":                       o.profiles(),
 	}}, "", "  ")
 	if err != nil {
 		return "", err
@@ -118,6 +122,15 @@ func (p *Pebble) prepare(o PebbleOptions, listen, management string) (string, er
 		}
 	}
 	return file("pebble.json"), nil
+}
+
+// profiles are as Pebble reads them.
+func (o PebbleOptions) profiles() map[string]any {
+	out := map[string]any{}
+	for name, life := range o.Profiles {
+		out[name] = map[string]any{"description": name, "validityPeriod": int(life.Seconds())}
+	}
+	return out
 }
 
 // answers tells whether both interfaces answer.
