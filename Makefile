@@ -21,12 +21,12 @@ help: ## Print this list.
 
 .PHONY: demo
 demo: ## Show the whole job in one command: a Vault, an ACME CA, an account, a role, certificates, a revocation, DNS.
-	@[ "$$(id -u)" != 0 ] || scripts/name-servers bind9 || true # without BIND it shows all but DNS, and says so
+	@[ "$$(id -u)" != 0 ] || scripts/servers bind9 || true # without BIND it shows all but DNS, and says so
 	@cd testbed && go run ./cmd/demo
 
 .PHONY: dev
 dev: ## Start the same parts, print how to reach them, and leave them running until Ctrl-C.
-	@[ "$$(id -u)" != 0 ] || scripts/name-servers bind9 || true
+	@[ "$$(id -u)" != 0 ] || scripts/servers bind9 || true
 	@cd testbed && go run ./cmd/dev
 
 .PHONY: build
@@ -53,12 +53,12 @@ test-unit: name-servers ## Run the tests of the plugin's own packages under the 
 
 # -count=1: what these tests drive is built by the tests themselves, so the go command cannot know that it changed.
 .PHONY: test-acceptance
-test-acceptance: name-servers testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
+test-acceptance: name-servers web-servers testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
 	cd testbed && go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
 	cd testbed/bench && go test ./...
 
 .PHONY: test-race
-test-race: name-servers testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
+test-race: name-servers web-servers testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
 	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m ./acceptance
 
 .PHONY: test-short
@@ -99,7 +99,11 @@ bench: testbed ## Measure the plugin beside its yardsticks; BENCH=-write makes d
 # The tests of DNS need root, too: name servers are looked for at port 53 (of addresses in 127.0.0.0/8).
 .PHONY: name-servers
 name-servers: ## Install BIND and PowerDNS for the tests if they are missing, as root on Debian.
-	@scripts/name-servers
+	@scripts/servers bind9 pdns-server pdns-backend-lmdb
+
+.PHONY: web-servers
+web-servers: ## Install nginx, HAProxy and jq for the acceptance tests if they are missing, as root on Debian.
+	@scripts/servers nginx-light haproxy jq
 
 .PHONY: testbed
 testbed: ## Build what the acceptance tests run, into .testbed/bin.

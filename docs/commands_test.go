@@ -27,7 +27,8 @@ var verbs = map[string]string{"write": "POST", "read": "GET", "list": "LIST", "d
 // otherCommands are those that do not concern a path of the engine.
 var otherCommands = []string{
 	"plugin register", "plugin deregister", "plugin list", "plugin reload", "secrets enable", "secrets disable", "secrets tune",
-	"secrets list", "policy write", "token create", "operator raft", "operator step-down", "audit enable", "path-help " + mountPath, "write sys/quotas/rate-limit/",
+	"secrets list", "auth enable", "write auth/", "read auth/", "policy write", "token create", "operator raft", "operator step-down", "audit enable",
+	"path-help " + mountPath, "write sys/quotas/rate-limit/",
 }
 
 // commands lists the command lines of a document, as a shell would join them.

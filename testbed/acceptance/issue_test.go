@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -123,19 +122,12 @@ var (
 // Vault Agent as it is.
 func TestManyInstancesDocument(t *testing.T) {
 	t.Parallel()
-	root, err := testbed.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(root, "docs", "load-balanced.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := readFile(t, "docs", "load-balanced.md")
 	s := newProvenSite(t, "www.example.com", "api.example.com")
 	s.write(t, "role/web-servers", fields{"acme_account_name": "pebble", "allowed_domains": "www.example.com,api.example.com"})
 	commands := 0
-	for _, block := range shellBlock.FindAllSubmatch(text, -1) {
-		for line := range strings.Lines(string(block[1])) {
+	for _, block := range shellBlock.FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[1]) {
 			s.vault(t, strings.Fields(strings.TrimPrefix(line, "vault "))...)
 			commands++
 		}
@@ -143,11 +135,11 @@ func TestManyInstancesDocument(t *testing.T) {
 	if commands == 0 {
 		t.Error("the document holds no commands")
 	}
-	template, policy := templateBlock.FindSubmatch(text), policyBlock.FindSubmatch(text)
+	template, policy := templateBlock.FindStringSubmatch(text), policyBlock.FindStringSubmatch(text)
 	if template == nil || policy == nil {
 		t.Fatal("the document holds no template, or no policy")
 	}
-	rendered := s.agent(t, string(policy[1]), string(template[1]))
+	rendered := s.agent(t, policy[1], template[1])
 	cert := s.write(t, "role/web-servers/issue", fields{"identifiers": "www.example.com,api.example.com"})
 	for _, name := range []string{"certificate", "private_key", "issuing_ca"} {
 		if !strings.Contains(rendered, strings.TrimSpace(cert.text(t, name))) {
