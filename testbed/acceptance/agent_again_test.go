@@ -15,13 +15,16 @@ import (
 func TestAgentAsksAgain(t *testing.T) {
 	t.Parallel()
 	names := []string{"nine.example.com", "rest.example.com", "early.example.com", "demanding.example.com"}
-	s := newAgentSite(t, testbed.PebbleOptions{Profiles: map[string]time.Duration{"short": 20 * time.Second, "minute": time.Minute}}, names...)
-	for _, profile := range []string{"short", "minute"} {
+	profiles := map[string]time.Duration{"short": 20 * time.Second, "minute": time.Minute, "hour": time.Hour}
+	s := newAgentSite(t, testbed.PebbleOptions{Profiles: profiles}, names...)
+	for profile := range profiles {
 		s.write(t, "role/"+profile, fields{
 			"acme_account_name": "pebble", "allowed_domains": "example.com", "allowed_domain_options": "subdomains", "profile": profile,
 		})
 	}
-	early := fields{"template_config": fields{"lease_renewal_threshold": 0.2}}
+	after := func(share float64) fields {
+		return fields{"template_config": fields{"lease_renewal_threshold": share}}
+	}
 	for name, test := range map[string]func(*testing.T){
 		// pkiCert reads the file that it has rendered, and lets Vault alone until nine tenths of the life are over.
 		"pkiCert at nine tenths of the life": func(t *testing.T) {
@@ -37,7 +40,7 @@ func TestAgentAsksAgain(t *testing.T) {
 		},
 		// An agent that asks before the certificate is due gets the one that it has, and takes that for an error.
 		"too early": func(t *testing.T) {
-			r := s.render(t, map[string]string{"out": bundle("minute", names[2])}, early)
+			r := s.render(t, map[string]string{"out": bundle("hour", names[2])}, after(0.003))
 			r.says(t, "needs renewal", 1)
 			if n := s.certified(names[2]); n != 1 {
 				t.Errorf("the CA was asked for %d certificates, want 1", n)
@@ -45,7 +48,7 @@ func TestAgentAsksAgain(t *testing.T) {
 		},
 		// It has to say what it wants: more of the life than is left when it asks.
 		"early with a demand": func(t *testing.T) {
-			r := s.render(t, map[string]string{"out": bundle("minute", names[3], "min_validity_percentage=85")}, early)
+			r := s.render(t, map[string]string{"out": bundle("minute", names[3], "min_validity_percentage=85")}, after(0.2))
 			first, second := r.replaced(t, "out")
 			notBefore(t, first, second, 0.2)
 		},
