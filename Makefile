@@ -10,6 +10,8 @@ LDFLAGS := -s -w -X $(PLUGIN).Version=$(VERSION)
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # How long each fuzzer runs under "make fuzz".
 FUZZTIME ?= 30s
+# How long soak runs.
+SOAK ?= 1h
 # Programs that lint runs, at the versions that tools/go.mod holds.
 TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
 # The packages of the test bed without cmd/vault: four lines that would have all of Vault analysed.
@@ -95,6 +97,10 @@ fuzz-short: ## Run each fuzzer for a moment, as a part of make test.
 .PHONY: bench
 bench: testbed ## Measure the plugin beside its yardsticks; BENCH=-write makes docs/benchmarks.md of it.
 	cd testbed/bench && go test ./... && go run . $(BENCH)
+
+.PHONY: soak
+soak: testbed ## Issue certificates for SOAK (1h) with faults all the while; the plugin must hold no more at the end.
+	cd testbed && go run ./cmd/soak -for $(SOAK)
 
 # The tests of DNS need root, too: name servers are looked for at port 53 (of addresses in 127.0.0.0/8).
 .PHONY: name-servers
