@@ -15,6 +15,7 @@ type Usage struct {
 	Resident    int // bytes
 }
 
+// String is how people read it, with memory in MiB.
 func (u Usage) String() string {
 	return fmt.Sprintf("%d descriptors, %d threads, %d MiB", u.Descriptors, u.Threads, u.Resident>>20)
 }
