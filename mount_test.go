@@ -77,11 +77,11 @@ func mountOn(t testing.TB, s logical.Storage, options ...option) *mount {
 	}
 	m.b = newBackend(func() time.Time { return m.now() })
 	m.b.storagePause, m.b.tidyRest, m.b.jitter = m.storagePause, m.tidyRest, m.jitter
-	conf := &logical.BackendConfig{Logger: m.log, System: m.system, StorageView: s}
+	conf := &logical.BackendConfig{Logger: m.log, System: m.system, StorageView: m.storage}
 	if err := m.b.Setup(t.Context(), conf); err != nil {
 		t.Fatalf("setting up: %v", err)
 	}
-	if err := m.b.Initialize(t.Context(), &logical.InitializationRequest{Storage: s}); err != nil {
+	if err := m.b.Initialize(t.Context(), &logical.InitializationRequest{Storage: m.storage}); err != nil {
 		t.Fatalf("initializing: %v", err)
 	}
 	t.Cleanup(m.unmount)

@@ -112,11 +112,14 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	resp, o, err := b.obtain(ctx, req.Storage, draft, t)
-	if err == nil && resp == nil {
-		resp, err = b.follow(ctx, req, o.ID, t)
-	}
+	found, o, err := b.obtain(ctx, req.Storage, draft, t)
 	if err != nil {
+		return nil, err
+	}
+	var resp *logical.Response
+	if found != nil {
+		resp = b.handOut(ctx, req.Storage, found)
+	} else if resp, err = b.follow(ctx, req, o.ID, t); err != nil {
 		return nil, err
 	}
 	warnOfRedundant(resp, ids)
@@ -126,7 +129,7 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 // obtain finds a certificate that is good enough for a draft, or an order that
 // will lead to one. The first look is taken without the lock and on any node,
 // because most requests need no more.
-func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Order, t terms) (found *logical.Response, o *order.Order, err error) {
+func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Order, t terms) (found *holding, o *order.Order, err error) {
 	path, err := currentPath(draft)
 	if err != nil {
 		return nil, nil, err
@@ -151,9 +154,23 @@ func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Or
 	return found, o, err
 }
 
+// holding is a certificate that is there already.
+type holding struct {
+	*charge
+	*delivery
+}
+
+// handOut answers with a certificate that is there. It notes that, which takes the
+// lock of the standing: nobody may have it who comes here.
+func (b *backend) handOut(ctx context.Context, s logical.Storage, h *holding) *logical.Response {
+	b.fetched(ctx, s, h.charge)
+	return b.withOutlook(h.issued(h.order, true), h.charge)
+}
+
 // inHand gives the certificate of a standing if it is one that a draft could lead
-// to, and good enough; nil otherwise.
-func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at *standing, draft *order.Order, t terms) (*logical.Response, error) {
+// to, and good enough; nil otherwise. It is called with and without the lock of the
+// standing.
+func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at *standing, draft *order.Order, t terms) (*holding, error) {
 	if at.Order == "" {
 		return nil, nil
 	}
@@ -176,8 +193,7 @@ func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at
 	case !t.demand.Met(life, c.replaceAt(life), b.now()):
 		return nil, nil
 	}
-	b.fetched(ctx, s, c)
-	return b.withOutlook(d.issued(o, true), c), nil
+	return &holding{c, d}, nil
 }
 
 // replaceAt is when issue has a certificate replaced of which nobody demands
