@@ -49,6 +49,10 @@ type backend struct {
 	authorities *authorities
 	claims      claims
 	passing     passing
+	// Whoever needs several of the locks takes them in this order: rolesLock, one of
+	// orderLocks, one of standingLocks, limitsLock. Of orders and of standings nobody
+	// has two: many share a lock.
+
 	// orderLocks guard the read and write of one order's record, never a
 	// request to a CA.
 	orderLocks []*locksutil.LockEntry

@@ -76,7 +76,8 @@ type joining struct {
 	// fresh: even if one for the same wish is under way.
 	fresh bool
 	// unless something makes all orders needless: a certificate that came
-	// meanwhile. It may be nil.
+	// meanwhile. It may be nil. It is called with the lock of the standing, which it
+	// must not take.
 	unless func(*standing) (done bool, err error)
 }
 
@@ -89,6 +90,8 @@ func (b *backend) join(ctx context.Context, s logical.Storage, draft *order.Orde
 	if err != nil {
 		return nil, false, err
 	}
+	b.rolesLock.RLock() // before the standing's: see backend
+	defer b.rolesLock.RUnlock()
 	lock := locksutil.LockForKey(b.standingLocks, path)
 	lock.Lock()
 	defer lock.Unlock()

@@ -2,12 +2,15 @@ package pkiexternalca
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
 )
 
 // interleaved is a storage in which something happens between two operations on
@@ -98,3 +101,42 @@ func TestIssueWhileItIsIssued(t *testing.T) {
 	}
 }
 
+// TestForcedDeletionAmongOrders: who ends a renewal because of its role does not
+// wait for who wants the same, and is waited for by that one.
+func TestForcedDeletionAmongOrders(t *testing.T) {
+	t.Parallel()
+	s := &interleaved{Storage: &logical.InmemStorage{}}
+	r := newRenewing(t, nil, func(m *mount) { m.storage = s })
+	r.issued()
+	r.ca.On(acmetest.NewOrder, acmetest.Hang())
+	r.write("role/web/renew", with(cachedNames, fields{"force": true}))
+	done := make(chan int, 2)
+	s.once(nil, func() {
+		go func() {
+			_, status, _ := r.send(logical.DeleteOperation, "role/web", fields{"force": true})
+			done <- status
+		}()
+		eventually(t, "the deletion to come for the lock", func() bool {
+			if r.b.rolesLock.TryRLock() {
+				r.b.rolesLock.RUnlock()
+				return false
+			}
+			return true
+		})
+	})
+	go func() {
+		_, status, _ := r.send(logical.UpdateOperation, newOrder, with(cachedNames, fields{"force_new": true}))
+		done <- status
+	}()
+	for range 2 {
+		select {
+		case status := <-done:
+			if status >= http.StatusInternalServerError {
+				t.Errorf("status %d", status)
+			}
+		case <-time.After(patience):
+			t.Fatal("two requests wait for each other")
+		}
+	}
+	eventually(t, "the orders to end with their role", func() bool { return len(storedBelow(t, s, active.Prefix)) == 0 })
+}

@@ -118,10 +118,9 @@ func warnOfRedundant(resp *logical.Response, ids []identifier.Identifier) {
 }
 
 // placeOrder stores an order and has it worked on. Meanwhile its role cannot be
-// deleted: whoever deletes one ends its orders, and would not see this one.
+// deleted, for which the caller has rolesLock: whoever deletes one ends its orders,
+// and would not see this one.
 func (b *backend) placeOrder(ctx context.Context, s logical.Storage, o *order.Order) error {
-	b.rolesLock.RLock()
-	defer b.rolesLock.RUnlock()
 	if _, err := roles.Get(ctx, s, o.Role); err != nil {
 		return err
 	}
