@@ -162,10 +162,11 @@ func (b *backend) settle(ctx context.Context, s logical.Storage, a *account.Acco
 	return account.Reconcile(ctx, a, ca, b.saver(ctx, s), b.now())
 }
 
-// saver stores an account and forgets its client, whether storing succeeded or
-// not: a storage that fails may have written.
+// saver stores an account, forgets its client, and has its key changed when it is
+// due, whether storing succeeded or not: a storage that fails may have written.
 func (b *backend) saver(ctx context.Context, s logical.Storage) account.Save {
 	return func(a *account.Account) error {
+		defer b.wakeRotation(a)
 		defer b.authorities.drop(a.Name)
 		return accounts.Put(ctx, s, a.Name, a)
 	}

@@ -30,6 +30,8 @@ type engines struct {
 	debts *engine.Engine
 	// renewals has certificates renewed.
 	renewals *engine.Engine
+	// rotations changes the keys of accounts.
+	rotations *engine.Engine
 	// tidying deletes old orders.
 	tidying *engine.Engine
 }
@@ -71,7 +73,9 @@ func (b *backend) start(s logical.Storage) {
 	ctx, cancel := context.WithCancel(context.Background())
 	before := l.stopped
 	l.cancel, l.stopped = cancel, make(chan struct{})
-	l.engines = engines{orders: b.newEngine(s), debts: b.newCollector(s), renewals: b.newKeeper(s), tidying: b.newTidying(s)}
+	l.engines = engines{
+		orders: b.newEngine(s), debts: b.newCollector(s), renewals: b.newKeeper(s), rotations: b.newRotation(s), tidying: b.newTidying(s),
+	}
 	// Only the node that works is sure to hear of every change.
 	if !b.System().CachingDisabled() {
 		b.records.Open()
@@ -98,6 +102,10 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 	others.Go(func() {
 		b.loadRenewals(ctx, s, e.renewals)
 		e.renewals.Run(ctx)
+	})
+	others.Go(func() {
+		b.loadRotations(ctx, s, e.rotations)
+		e.rotations.Run(ctx)
 	})
 	e.orders.Run(ctx)
 }

@@ -39,6 +39,14 @@ var accountFields = field.Set[account.Account]{
 	field.Text("trusted_ca",
 		"PEM-encoded trusted CA certificates for validating the TLS certificate provided by the ACME server. Use trusted_ca for private ACME servers with custom CAs.",
 		parseTrustedCA, func(a *account.Account) *string { return &a.TrustedCA }).Label("Trusted CA"),
+	field.SecondsWithin("rotation_period", "The age at which the account key is replaced by a new one; 0 to leave that to rotate-key",
+		account.CheckPeriod, func(a *account.Account) *time.Duration { return &a.RotationPeriod }),
+	field.Shown("last_rotated", "When the account key was last replaced (RFC3339)", framework.TypeTime,
+		func(a *account.Account) any { return field.FormatTime(a.LastRotated()) }),
+	field.Shown("next_rotation", "When the account key will be replaced because of its age (RFC3339)", framework.TypeTime,
+		func(a *account.Account) any { return field.FormatTime(a.NextRotation()) }),
+	field.Shown("last_rotation_error", "Why the account key was not replaced though it is due, if that is so", framework.TypeString,
+		func(a *account.Account) any { return a.Rotation.LastError }),
 	field.Shown("account_url", "The account's URL at the CA, as CAA records name it (accounturi)", framework.TypeString,
 		func(a *account.Account) any { return a.URL }),
 	field.Shown("active_key_version", "The currently active key version for this ACME account", framework.TypeInt,
@@ -134,7 +142,8 @@ func (b *backend) pathAccount() *framework.Path {
 		synopsis: "ACME Account configuration",
 		help: `Creates, reads, updates and deletes an account at an ACME CA. Creating one registers
 it at the CA, which means agreement with the CA's terms of service; deleting one deactivates it there
-for good, unless deactivate=false is given. After creation, trusted_ca and email_contacts may change.`,
+for good, unless deactivate=false is given. After creation, trusted_ca, email_contacts and rotation_period
+may change.`,
 		fields: accountFields.Schema(map[string]*framework.FieldSchema{
 			"name":    nameField("Name of the account"),
 			"eab_key": eabKeyField,
@@ -195,6 +204,9 @@ func (b *backend) updateAccount(ctx context.Context, req *request, stored *accou
 			return nil, err
 		}
 	}
+	if changed.RotationPeriod != stored.RotationPeriod {
+		changed.Rotation = account.Rotation{} // what failed has to do with the period before
+	}
 	unread := b.refreshProfiles(ctx, changed)
 	changed.Updated, changed.Deleting = b.now(), false // a deletion that was interrupted is called off
 	if err := b.saver(ctx, req.Storage)(changed); err != nil {
@@ -216,7 +228,7 @@ func (b *backend) updateContacts(ctx context.Context, req *request, stored, chan
 	if err := b.settle(ctx, req.Storage, stored); err != nil {
 		return fromCA(err, "preparing the account")
 	}
-	changed.Key, changed.Versions, changed.Candidate = stored.Key, stored.Versions, stored.Candidate
+	changed.Key, changed.Versions, changed.Candidate, changed.Rotation = stored.Key, stored.Versions, stored.Candidate, stored.Rotation
 	ca, err := b.keyHolder(changed)
 	if err != nil {
 		return err

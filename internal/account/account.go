@@ -44,6 +44,9 @@ type Account struct {
 	// account in hand: names with descriptions. It is nil where nobody has
 	// looked, and empty where the CA offers none.
 	Profiles map[string]string `json:"profiles,omitzero"`
+	// RotationPeriod is the age at which the key is changed; 0 for never.
+	RotationPeriod time.Duration `json:"rotation_period,omitempty"`
+	Rotation       Rotation      `json:"rotation,omitzero"`
 	// Deleting marks an account whose deactivation has begun.
 	Deleting bool      `json:"deleting,omitempty"`
 	Created  time.Time `json:"created"`

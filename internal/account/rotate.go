@@ -104,7 +104,7 @@ func (a *Account) propose(kind keys.Kind, save Save, now time.Time) (crypto.Sign
 func (a *Account) promote(save Save, now time.Time) error {
 	a.Key = a.Candidate.Key
 	a.Versions = append(a.Versions, KeyVersion{Kind: a.Candidate.Kind, Created: a.Candidate.Created})
-	a.Candidate, a.Updated = nil, now
+	a.Candidate, a.Updated, a.Rotation = nil, now, Rotation{}
 	return save(a)
 }
 

@@ -16,6 +16,7 @@ package field
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -122,6 +123,9 @@ func Int[T any](name, doc string, parse func(int) (int, error), at func(*T) *int
 		func(v int) any { return v })
 }
 
+// mostSeconds is what a duration can hold, 292 years. More is as good as that.
+const mostSeconds = math.MaxInt64 / int64(time.Second)
+
 // Seconds is a duration: any form that Vault takes, shown as whole seconds.
 func Seconds[T any](name, doc string, at func(*T) *time.Duration) Field[T] {
 	return bind(name, doc, framework.TypeDurationSecond, at,
@@ -130,9 +134,23 @@ func Seconds[T any](name, doc string, at func(*T) *time.Duration) Field[T] {
 			if !ok {
 				return 0, fmt.Errorf("must be a duration, not %T", in)
 			}
-			return time.Duration(n) * time.Second, nil
+			return time.Duration(min(int64(n), mostSeconds)) * time.Second, nil
 		},
 		func(v time.Duration) any { return int64(v / time.Second) })
+}
+
+// SecondsWithin is Seconds that check accepts. The error of check is a clause that
+// follows the field's name.
+func SecondsWithin[T any](name, doc string, check func(time.Duration) error, at func(*T) *time.Duration) Field[T] {
+	f := Seconds(name, doc, at)
+	take := f.load
+	f.load = func(rec *T, sent any) error {
+		if err := take(rec, sent); err != nil {
+			return err
+		}
+		return check(*at(rec))
+	}
+	return f
 }
 
 // SecondsOr is Seconds of which a record knows whether it was ever sent: nil
