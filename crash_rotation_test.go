@@ -2,6 +2,7 @@ package pkiexternalca
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -46,8 +47,8 @@ func tryRotation(t *testing.T, kind failure, n int) int {
 			m = mountOn(t, storage.Storage, clock.option)
 			return true
 		}
-		account := m.read(ofCA, nil)
-		return account["active_key_version"] == 1 || account["last_rotation_error"] != ""
+		account, status, _ := m.send(logical.ReadOperation, ofCA, nil)
+		return status == http.StatusOK && (account.Data["active_key_version"] == 1 || account.Data["last_rotation_error"] != "")
 	})
 	writes := storage.count()
 	m = clock.leap(m, 2*time.Minute) // after a failure that was noted
