@@ -65,7 +65,7 @@ func (r *renewing) pass(d time.Duration) {
 	}
 	lane := engine.Lane{Line: firstLook}
 	for due := true; due; {
-		next := r.b.tend(r.t.Context(), r.storage, path, &lane)
+		next := r.b.tend(r.t.Context(), r.b.records.Over(r.storage), path, &lane)
 		due = !next.IsZero() && !next.After(r.now())
 		eventually(r.t, "the orders to be done", func() bool { return r.list("role/web/active-orders", nil) == nil })
 	}
