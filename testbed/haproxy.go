@@ -17,6 +17,7 @@ type HAProxyOptions struct {
 // HAProxy is a running HAProxy, as Debian's package brings it.
 type HAProxy struct {
 	*Process
+	Addr            string // of the options
 	program, config string
 }
 
@@ -26,7 +27,7 @@ func StartHAProxy(ctx context.Context, o HAProxyOptions) (*HAProxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &HAProxy{program: program, config: filepath.Join(o.Dir, "haproxy.cfg")}
+	h := &HAProxy{Addr: o.Addr, program: program, config: filepath.Join(o.Dir, "haproxy.cfg")}
 	if err := os.WriteFile(h.config, []byte(o.Config), 0o600); err != nil {
 		return nil, err
 	}

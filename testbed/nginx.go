@@ -22,6 +22,8 @@ type NginxOptions struct {
 // Nginx is a running nginx, as Debian's package nginx-light brings it.
 type Nginx struct {
 	*Process
+	Addr            string // of the options
+	AccessLog       string // the file with a line for each request
 	program, config string
 }
 
@@ -31,7 +33,7 @@ func StartNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Nginx{program: program, config: filepath.Join(o.Dir, "nginx.conf")}
+	n := &Nginx{Addr: o.Addr, AccessLog: filepath.Join(o.Dir, "access.log"), program: program, config: filepath.Join(o.Dir, "nginx.conf")}
 	if err := os.WriteFile(n.config, []byte(o.config()), 0o600); err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func (o NginxOptions) config() string {
 	return fmt.Sprintf(`daemon off; user root; worker_processes 1; pid %[1]s/nginx.pid; error_log stderr notice;
 events { }
 http {
-	access_log off;
+	access_log %[1]s/access.log;
 	client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
 	uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
 %[2]s

@@ -114,7 +114,7 @@ func (h *host) nginx(t *testing.T, site string) string {
 	}
 	t.Cleanup(n.Stop)
 	h.onReload(t, "nginx", n.ReloadCommand())
-	return address[0]
+	return n.Addr
 }
 
 // haproxy starts one with a configuration of the examples, and returns where it listens.
@@ -128,5 +128,5 @@ func (h *host) haproxy(t *testing.T, config string) string {
 	}
 	t.Cleanup(p.Stop)
 	h.onReload(t, "haproxy", p.ReloadCommand())
-	return address
+	return p.Addr
 }
