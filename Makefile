@@ -108,8 +108,8 @@ name-servers: ## Install BIND and PowerDNS for the tests if they are missing, as
 	@scripts/servers bind9 pdns-server pdns-backend-lmdb
 
 .PHONY: web-servers
-web-servers: ## Install nginx, HAProxy and jq for the acceptance tests if they are missing, as root on Debian.
-	@scripts/servers nginx-light haproxy jq
+web-servers: ## Install nginx, HAProxy, jq and systemd for the acceptance tests if they are missing, as root on Debian.
+	@scripts/servers nginx-light haproxy jq systemd
 
 .PHONY: testbed
 testbed: ## Build what the acceptance tests run, into .testbed/bin.
