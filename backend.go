@@ -49,6 +49,7 @@ type backend struct {
 	authorities *authorities
 	claims      claims
 	passing     passing
+	silences    silences
 	// Whoever needs several of the locks takes them in this order: rolesLock, one of
 	// orderLocks, one of standingLocks, limitsLock. Of orders and of standings nobody
 	// has two: many share a lock.
@@ -97,6 +98,7 @@ func newBackend(now func() time.Time) *backend {
 		authorities:  newAuthorities(now),
 		claims:       newClaims(),
 		passing:      newPassing(),
+		silences:     newSilences(),
 		orderLocks:   locksutil.CreateLocks(),
 		relay:        http01.New(now),
 

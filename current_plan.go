@@ -56,12 +56,16 @@ func (b *backend) changeStanding(ctx context.Context, s logical.Storage, path st
 // has fetched it: every read would be a write otherwise.
 const fetchedShare = 50
 
-// fetched notes that somebody wants a certificate. A failure
-// costs nothing but the note: a node that must not write cannot take it, and
-// another fetch will.
-func (b *backend) fetched(ctx context.Context, s logical.Storage, c *charge) {
+// fetched notes that somebody wants a certificate. A node that must not write
+// gives the error that has Vault send the request to the one which may: what only
+// such nodes are asked for would be taken for forgotten otherwise. A storage that
+// fails costs nothing but the note, which another fetch will take.
+func (b *backend) fetched(ctx context.Context, s logical.Storage, c *charge) error {
 	if at := c.standing.Care; at == nil || b.now().Sub(at.Fetched) < at.Length()/fetchedShare {
-		return
+		return nil
+	}
+	if c.role.AutoRenew && b.worksElsewhere() {
+		return logical.ErrReadOnly
 	}
 	err := b.changeStanding(ctx, s, c.path, func(at *standing) error {
 		if at.Care == nil {
@@ -72,9 +76,10 @@ func (b *backend) fetched(ctx context.Context, s logical.Storage, c *charge) {
 	})
 	if err != nil {
 		b.Logger().Debug("it was not noted that a certificate was fetched", "order", c.order.ID, "error", err)
-		return
+		return nil
 	}
 	b.wakeRenewal(c.path)
+	return nil
 }
 
 // lifeOf is the life of a certificate from when it was ordered: some CAs date it

@@ -66,13 +66,23 @@ func (b *backend) admit(ctx context.Context, s logical.Storage, o *order.Order) 
 		if account.Busy {
 			code = http.StatusServiceUnavailable
 		}
-		return status(code, "new orders with ACME account %q are held back until %s", o.Account, term(account, now, lifting(o.Account)))
+		return heldBack(code, account, "new orders with ACME account %q are held back until %s", o.Account, term(account, now, lifting(o.Account)))
 	}
 	if set.InForce(now) {
-		return status(http.StatusTooManyRequests, "new orders for %s with ACME account %q are held back until %s",
+		return heldBack(http.StatusTooManyRequests, &set.Hold, "new orders for %s with ACME account %q are held back until %s",
 			strings.Join(o.Requested(), ", "), o.Account, term(&set.Hold, now, lifting(o.Account)+" with identifiers"))
 	}
 	return nil
+}
+
+// holdError is the error of what is held back until a time.
+type holdError struct {
+	error
+	until time.Time
+}
+
+func heldBack(code int, h *limit.Hold, format string, args ...any) error {
+	return status(code, "%w", &holdError{fmt.Errorf(format, args...), h.Until})
 }
 
 func lifting(account string) string { return "DELETE config/acme-account/" + account + "/limits" }

@@ -50,8 +50,7 @@ func (b *backend) handOver(ctx context.Context, req *request, o *order.Order, t 
 	if err != nil {
 		return nil, err
 	}
-	b.fetched(ctx, req.Storage, c)
-	return b.withOutlook(d.issued(o, false), c), nil
+	return b.withOutlook(d.issued(o, false), c), b.fetched(ctx, req.Storage, c)
 }
 
 // pending says that a certificate is not there yet, and when to ask again.

@@ -93,6 +93,14 @@ func (b *backend) overdue(c *charge) string {
 	return text
 }
 
+// lateness adds to what is wrong with a certificate why Vault has not renewed it.
+func (b *backend) lateness(c *charge, err error) error {
+	if late := b.overdue(c); late != "" {
+		return notFound("%w; %s", err, late)
+	}
+	return err
+}
+
 func times(n int) string {
 	if n == 1 {
 		return "once"

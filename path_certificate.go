@@ -160,7 +160,11 @@ func (b *backend) fetchCert(ctx context.Context, req *request) (*logical.Respons
 	if err != nil {
 		return nil, err
 	}
-	return d.response(), nil
+	c, err := chargeOfOrder(ctx, req.Storage, o)
+	if err != nil {
+		return nil, err
+	}
+	return d.response(), b.fetched(ctx, req.Storage, c)
 }
 
 func (b *backend) notCompleted(o *order.Order) error {
@@ -227,13 +231,15 @@ func (b *backend) readCached(ctx context.Context, req *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	b.fetched(ctx, req.Storage, c)
+	if err := b.fetched(ctx, req.Storage, c); err != nil {
+		return nil, err
+	}
 	d, err := deliver(ctx, req.Storage, c.order, f)
 	if err != nil {
 		return nil, err
 	}
 	if err := enough(d.Certificate); err != nil {
-		return nil, err
+		return nil, b.lateness(c, err)
 	}
 	return b.withOutlook(d.response(), c), nil
 }

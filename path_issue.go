@@ -112,18 +112,39 @@ func (b *backend) issue(ctx context.Context, req *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	found, o, err := b.obtain(ctx, req.Storage, draft, t)
+	resp, err := b.answer(ctx, req, draft, t)
 	if err != nil {
-		return nil, err
+		resp, err = b.makeDo(ctx, req.Storage, draft, t, err)
 	}
-	var resp *logical.Response
-	if found != nil {
-		resp = b.handOut(ctx, req.Storage, found)
-	} else if resp, err = b.follow(ctx, req, o.ID, t); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	warnOfRedundant(resp, ids)
 	return resp, nil
+}
+
+// answer gives the certificate that is there for a draft, or waits for another.
+func (b *backend) answer(ctx context.Context, req *request, draft *order.Order, t terms) (*logical.Response, error) {
+	found, o, err := b.obtain(ctx, req.Storage, draft, t)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil:
+		return b.follow(ctx, req, o.ID, t)
+	}
+	return b.handOut(ctx, req.Storage, found)
+}
+
+// holding is a certificate that is there already.
+type holding struct {
+	*charge
+	*delivery
+}
+
+// handOut answers with a certificate that is there. It notes that, which takes the
+// lock of the standing: nobody may have it who comes here.
+func (b *backend) handOut(ctx context.Context, s logical.Storage, h *holding) (*logical.Response, error) {
+	return b.withOutlook(h.issued(h.order, true), h.charge), b.fetched(ctx, s, h.charge)
 }
 
 // obtain finds a certificate that is good enough for a draft, or an order that
@@ -139,7 +160,7 @@ func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Or
 		return nil, nil, err
 	}
 	look := func(at *standing) (done bool, err error) {
-		if found, err = b.inHand(ctx, s, path, at, draft, t); found == nil && err == nil {
+		if found, err = b.goodEnough(ctx, s, path, at, draft, t); found == nil && err == nil {
 			err = b.takeBreath(ctx, s, at.Live, draft)
 		}
 		return found != nil, err
@@ -154,22 +175,8 @@ func (b *backend) obtain(ctx context.Context, s logical.Storage, draft *order.Or
 	return found, o, err
 }
 
-// holding is a certificate that is there already.
-type holding struct {
-	*charge
-	*delivery
-}
-
-// handOut answers with a certificate that is there. It notes that, which takes the
-// lock of the standing: nobody may have it who comes here.
-func (b *backend) handOut(ctx context.Context, s logical.Storage, h *holding) *logical.Response {
-	b.fetched(ctx, s, h.charge)
-	return b.withOutlook(h.issued(h.order, true), h.charge)
-}
-
 // inHand gives the certificate of a standing if it is one that a draft could lead
-// to, and good enough; nil otherwise. It is called with and without the lock of the
-// standing.
+// to; nil otherwise. It is called with and without the lock of the standing.
 func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at *standing, draft *order.Order, t terms) (*holding, error) {
 	if at.Order == "" {
 		return nil, nil
@@ -185,27 +192,38 @@ func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at
 	if err != nil {
 		return nil, passOver(err)
 	}
-	c := &charge{path: path, standing: at, order: o, role: &role{renewalWishes: t.renewalWishes}}
-	life := lifeOf(o, d.Certificate)
-	switch {
-	case !t.demand.Possible(life):
-		return nil, tooMuch(o, life)
-	case !t.demand.Met(life, c.replaceAt(life), b.now()):
-		return nil, nil
-	}
-	return &holding{c, d}, nil
+	return &holding{&charge{path: path, standing: at, order: o, role: &role{renewalWishes: t.renewalWishes}}, d}, nil
 }
 
-// replaceAt is when issue has a certificate replaced of which nobody demands
-// anything: when it is due, if nobody else does it.
-func (c *charge) replaceAt(l renewal.Life) time.Time {
-	switch {
-	case c.standing.Care == nil:
-		return renewal.Due(l.NotBefore, l.NotAfter)
-	case c.role.AutoRenew:
-		return l.NotAfter
+// goodEnough is [backend.inHand] if no other has to take its place.
+func (b *backend) goodEnough(ctx context.Context, s logical.Storage, path string, at *standing, draft *order.Order, t terms) (*holding, error) {
+	h, err := b.inHand(ctx, s, path, at, draft, t)
+	if h == nil || err != nil {
+		return nil, err
 	}
-	return c.renewAt()
+	life := lifeOf(h.order, h.Certificate)
+	switch {
+	case !t.demand.Possible(life):
+		return nil, tooMuch(h.order, life)
+	case !h.meets(t.demand, life, b.now()):
+		return nil, nil
+	}
+	return h, nil
+}
+
+// meets tells whether a certificate is handed out once more. One that Vault renews
+// in time needs no order of anybody else's, however little of its life is left.
+func (c *charge) meets(d renewal.Demand, l renewal.Life, now time.Time) bool {
+	care := c.standing.Care
+	switch {
+	case care == nil:
+		return d.Met(l, renewal.Due(l.NotBefore, l.NotAfter), now)
+	case !c.role.AutoRenew:
+		return d.Met(l, c.renewAt(), now)
+	case !d.Said() && !care.Overdue(c.role.renewal(), now):
+		return l.Left(now) > 0
+	}
+	return d.Met(l, l.NotAfter, now)
 }
 
 // breath is how long issue makes no other order after one that failed. Whoever

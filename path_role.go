@@ -239,7 +239,8 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 	if err := roles.Put(ctx, req.Storage, name, r); err != nil {
 		return nil, err
 	}
-	if stored != nil && stored.renewalWishes != r.renewalWishes {
+	// A role that was deleted and made again finds what it had.
+	if stored == nil && r.AutoRenew || stored != nil && stored.renewalWishes != r.renewalWishes {
 		b.wakeRole(ctx, req.Storage, name)
 	}
 	resp := &logical.Response{Data: roleFields.Show(r)}

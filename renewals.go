@@ -40,11 +40,6 @@ func (b *backend) chargeOf(ctx context.Context, s logical.Storage, path string) 
 	return &charge{path: path, standing: at, order: o, role: r}, nil
 }
 
-// lane is where the charge waits for its CA.
-func (c *charge) lane() engine.Lane {
-	return engine.Lane{Line: accountLine + c.order.Account, Share: c.order.Role}
-}
-
 // absent drops the error about a record that is not there, or is no use.
 func absent(err error) error {
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
@@ -60,7 +55,7 @@ func absent(err error) error {
 func (b *backend) tend(ctx context.Context, s logical.Storage, path string, lane *engine.Lane) (next time.Time) {
 	next = b.now().Add(b.storagePause) // after a panic
 	defer b.survive("a renewal", order.ID(path))
-	for ctx.Err() == nil {
+	for in := *lane; ctx.Err() == nil; {
 		c, err := b.chargeOf(ctx, s, path)
 		switch {
 		case err != nil:
@@ -74,50 +69,73 @@ func (b *backend) tend(ctx context.Context, s logical.Storage, path string, lane
 			b.Logger().Warn("a certificate cannot be taken care of now; trying again", "order", c.order.ID, "error", err)
 			return b.now().Add(b.storagePause)
 		}
-		if next.IsZero() || next.After(b.now()) || *lane != c.lane() {
-			*lane = c.lane()
+		if next.IsZero() || next.After(b.now()) || *lane != in {
 			return next
 		}
 	}
 	return time.Time{}
 }
 
-// attend does what is due for a charge, or tells when something is. On its first
-// visit in a run, in another lane than its own, it only tells: what should have
+// attend does what is due for a charge, or tells when something is and moves it to
+// the lane for that. On its first visit in a run it only tells: what should have
 // been done while nobody was at work is put off by a time of its own.
 func (b *backend) attend(ctx context.Context, s logical.Storage, c *charge, lane *engine.Lane) (time.Time, error) {
-	act, due, err := b.nextFor(ctx, s, c)
-	if err != nil || act == nil || due.After(b.now()) {
-		return due, err
-	}
-	if *lane != c.lane() {
-		return b.now().Add(c.standing.Care.Catchup(c.role.renewal(), b.now(), b.jitter())), nil
+	act, due, in, err := b.nextFor(ctx, s, c)
+	now, first, waited := b.now(), lane.Line == firstLook, *lane
+	*lane = in
+	switch {
+	case err != nil || act == nil:
+		return time.Time{}, err
+	case due.After(now):
+		*lane = c.lane(renewLine) // whoever wakes it meanwhile need not wait for the CA
+		return due, nil
+	case first:
+		*lane = c.lane(renewLine)
+		return now.Add(c.standing.Care.Catchup(due, now, b.jitter())), nil
+	case in != waited:
+		return now, nil
 	}
 	return due, act(ctx, s, c)
 }
+
+// lane is where the charge waits in a line, with others of its role.
+func (c *charge) lane(line string) engine.Lane { return engine.Lane{Line: line, Share: c.order.Role} }
 
 // duty is something that is done for a charge. Its outcome is in storage
 // afterwards; the error is of storage alone.
 type duty func(context.Context, logical.Storage, *charge) error
 
-// nextFor tells what is to be done for a charge next, and when; nil when nothing
-// is, until somebody wakes it.
-func (b *backend) nextFor(ctx context.Context, s logical.Storage, c *charge) (duty, time.Time, error) {
+// nextFor tells what is to be done for a charge next, when, and in which lane; nil
+// when nothing is, until somebody wakes it.
+func (b *backend) nextFor(ctx context.Context, s logical.Storage, c *charge) (act duty, due time.Time, in engine.Lane, err error) {
 	now, plan := b.now(), &c.standing.Care.Plan
+	in = c.lane(renewLine)
 	if plan.Left(now) <= 0 && !c.role.AutoRenew || c.letGo(now) {
-		return nil, time.Time{}, nil
+		return nil, time.Time{}, in, nil
 	}
 	if busy, err := isUnderWay(ctx, s, c.standing.Live); err != nil || busy {
-		return nil, time.Time{}, err // its end wakes this
+		return nil, time.Time{}, in, err // its end wakes this
 	}
-	act, due := duty(nil), time.Time{}
 	if c.role.AutoRenew {
-		act, due = b.renew, plan.Next(c.role.renewal())
+		act, due = b.renew, plan.Next(c.role.renewal(), now)
 	}
-	if ask := plan.Advice.Ask; c.standing.Care.CertID != "" && plan.Left(now) > 0 && (act == nil || ask.Before(due)) {
-		act, due = b.askCA, ask
+	if c.standing.Care.CertID == "" || plan.Left(now) <= 0 {
+		return act, due, in, nil
 	}
-	return act, due, nil
+	if ask := b.askAt(c); act == nil || ask.Before(due) {
+		act, due, in = b.askCA, ask, c.lane(accountLine+c.order.Account)
+	}
+	return act, due, in, nil
+}
+
+// askAt is when to ask the CA for its advice about a charge.
+func (b *backend) askAt(c *charge) time.Time {
+	now, advice := b.now(), &c.standing.Care.Advice
+	ask := advice.Due(now)
+	if over := b.silences.over(c.order.Account, now); over.After(ask) {
+		return over.Add(time.Duration(c.standing.Care.Spread * float64(spell)))
+	}
+	return ask
 }
 
 // letGo tells that nobody has wanted the certificate for so long that it is
@@ -137,31 +155,6 @@ func isUnderWay(ctx context.Context, s logical.Storage, id order.ID) (bool, erro
 		return false, absent(err)
 	}
 	return !o.Final(), nil
-}
-
-// askCA asks when the CA would have a charge renewed (RFC 9773). One that does
-// not offer such information is asked again, later: it may one day.
-func (b *backend) askCA(ctx context.Context, s logical.Storage, c *charge) error {
-	ca, err := b.clientOf(ctx, s, c.order.Account)
-	if err != nil {
-		return b.unheard(ctx, s, c, err)
-	}
-	ctx, cancel := patiently(ctx)
-	defer cancel()
-	info, err := ca.RenewalInfo(ctx, c.standing.Care.CertID)
-	if err != nil {
-		return b.unheard(ctx, s, c, err)
-	}
-	window := renewalWindow(info)
-	return b.changeCare(context.WithoutCancel(ctx), s, c, func(at *care) {
-		at.Advice.Heard(window, info.ExplanationURL, info.RetryAfter, at.Life, b.now(), b.jitter())
-	})
-}
-
-// unheard notes that a CA gave no answer.
-func (b *backend) unheard(ctx context.Context, s logical.Storage, c *charge, why error) error {
-	b.Logger().Debug("the CA gave no renewal information", "order", c.order.ID, "reason", why)
-	return b.changeCare(context.WithoutCancel(ctx), s, c, func(at *care) { at.Advice.Unheard(b.now()) })
 }
 
 // changeCare changes what is remembered of a charge, unless another certificate

@@ -7,24 +7,23 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-pki-external-ca/internal/acme"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
-	"vault-plugin-secrets-pki-external-ca/internal/renewal"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
-func renewalWindow(info acme.RenewalInfo) renewal.Window {
-	return renewal.Window{Start: info.Start, End: info.End}
-}
-
-// renew makes the order that renews a charge. What the role, or a limit, has
-// against it is a failure of the renewal, which is tried again later.
+// renew makes the order that renews a charge. What the role has against it is a
+// failure of the renewal, which is tried again later; what is held back for a CA's
+// sake is tried when it no longer is.
 func (b *backend) renew(ctx context.Context, s logical.Storage, c *charge) error {
 	_, _, err := b.renewalOrder(ctx, s, c, c.order.Entity)
 	if !refusedNow(err) {
 		return err
 	}
 	return b.changeCare(ctx, s, c, func(at *care) {
+		if held, ok := errors.AsType[*holdError](err); ok {
+			at.Held(held.Error(), held.until, b.now(), b.jitter())
+			return
+		}
 		at.Plan.Failed(err.Error(), b.now(), b.jitter())
 	})
 }

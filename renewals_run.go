@@ -13,9 +13,15 @@ import (
 // keepers is how many certificates are looked after at once.
 const keepers = 128
 
-// firstLook is the lane in which certificates wait after a start. Nobody outside
-// is waited for in it.
-const firstLook = "storage"
+// The lines in which nobody outside is waited for.
+const (
+	// firstLook is where certificates wait after a start, and after a change that
+	// concerns many.
+	firstLook = "first look"
+	// renewLine is where they wait afterwards, but for the advice of a CA: one that
+	// does not answer must not hold up the renewals.
+	renewLine = "renewals"
+)
 
 // newKeeper makes what has certificates renewed.
 func (b *backend) newKeeper(s logical.Storage) *engine.Engine {
@@ -74,7 +80,7 @@ func scheduleRole(ctx context.Context, s logical.Storage, e *engine.Engine, role
 func (b *backend) wakeRenewal(path string) {
 	if e := b.running().renewals; e != nil {
 		role, _, _ := strings.Cut(path, "/")
-		e.Schedule(path, engine.Lane{Line: firstLook, Share: role}, time.Time{})
+		e.Schedule(path, engine.Lane{Line: renewLine, Share: role}, time.Time{})
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	// tidyAgain is the least time between two looks at the same hour.
 	tidyAgain = 10 * time.Minute
 	// tidyOwed is when an order is looked at again that has to stay because a TXT
-	// record of it is not removed yet.
+	// record of it is not removed yet, or its certificate not renewed.
 	tidyOwed = 24 * time.Hour
 )
 

@@ -35,8 +35,11 @@ func (b *backend) tidyOrder(ctx context.Context, s logical.Storage, policy reten
 	if at = policy.When(subject(o)); at.IsZero() || at.After(now) {
 		return at, false, nil
 	}
-	owes, err := owes(ctx, s, o)
-	if err != nil || owes {
+	needed, err := owes(ctx, s, o)
+	if err == nil && !needed {
+		needed, err = b.isRenewed(ctx, s, o)
+	}
+	if err != nil || needed {
 		return now.Add(tidyOwed), false, err
 	}
 	return time.Time{}, true, b.deleteOrder(ctx, s, o)
@@ -66,6 +69,20 @@ func owes(ctx context.Context, s logical.Storage, o *order.Order) (bool, error) 
 		}
 	}
 	return false, nil
+}
+
+// isRenewed tells whether Vault is still trying to renew the certificate of an
+// order, however long ago it expired: the plan for that, and the key that may be
+// certified again, go with the order.
+func (b *backend) isRenewed(ctx context.Context, s logical.Storage, o *order.Order) (bool, error) {
+	c, err := chargeOfOrder(ctx, s, o)
+	if err != nil || c.standing.Care == nil || !servable(o) {
+		return false, err
+	}
+	if c.role.AutoRenew && !c.letGo(b.now()) {
+		return true, nil
+	}
+	return isUnderWay(ctx, s, c.standing.Live)
 }
 
 // deleteOrder deletes an order with everything that belongs to it. What leads to

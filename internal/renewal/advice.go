@@ -13,6 +13,8 @@ type Window struct {
 // taken for no answer (RFC 9773 §4.2).
 func (w Window) Valid() bool { return w.Start.Before(w.End) }
 
+func (w Window) is(other Window) bool { return w.Start.Equal(other.Start) && w.End.Equal(other.End) }
+
 // choose picks a time in the window, evenly by random in [0,1), so that what was
 // issued together is not renewed together (RFC 9773 §4.2). A window that is over
 // means at once. What of an open window lies in the first tenth of the
@@ -37,6 +39,7 @@ const (
 	mostPause   = 24 * time.Hour
 	usualPause  = 6 * time.Hour // when it does not say, or cannot be asked
 	failedPause = 6 * time.Hour
+	absentPause = 24 * time.Hour // when it gives no such information
 )
 
 // Advice is what a CA has said about the renewal of a certificate.
@@ -49,6 +52,17 @@ type Advice struct {
 	Explanation string `json:"explanation,omitempty"`
 	// Ask is when to ask again.
 	Ask time.Time `json:"ask,omitzero"`
+	// Asked is when the CA was asked last.
+	Asked time.Time `json:"asked,omitzero"`
+}
+
+// Due is when to ask. A question that is yet to come shows that the clock was set
+// back since, and what was reckoned from it means nothing.
+func (a *Advice) Due(now time.Time) time.Time {
+	if a.Asked.After(now) {
+		return now
+	}
+	return a.Ask
 }
 
 // Heard takes over an answer of the CA, which wants to be asked again after a
@@ -57,15 +71,21 @@ func (a *Advice) Heard(w Window, explanation string, after time.Duration, l Life
 	if after == 0 {
 		after = usualPause
 	}
-	a.Ask = now.Add(min(max(after, leastPause), mostPause))
+	a.Asked, a.Ask = now, now.Add(min(max(after, leastPause), mostPause))
 	a.Explanation = explanation
 	switch {
 	case !w.Valid():
 		a.Window, a.Chosen = Window{}, time.Time{}
-	case w != a.Window:
+	case !w.is(a.Window):
 		a.Window, a.Chosen = w, w.choose(l, now, random)
 	}
 }
 
-// Unheard notes that the CA gave no answer. The window that is known stays.
-func (a *Advice) Unheard(now time.Time) { a.Ask = now.Add(failedPause) }
+// Unheard notes that the CA gave no answer. The window that is known stays. One
+// that does not offer such information is asked less often: it may one day.
+func (a *Advice) Unheard(now time.Time, offered bool) {
+	a.Asked, a.Ask = now, now.Add(failedPause)
+	if !offered {
+		a.Ask = now.Add(absentPause)
+	}
+}

@@ -76,8 +76,11 @@ func TestAsk(t *testing.T) {
 		}
 	}
 	a := renewal.Advice{Window: window(59*day, 61*day), Chosen: after(60 * day)}
-	a.Unheard(issued)
+	a.Unheard(issued, true)
 	if a.Ask != after(6*time.Hour) || a.Chosen != after(60*day) {
 		t.Errorf("without an answer what was heard before holds: %+v", a)
+	}
+	if a.Unheard(issued, false); a.Ask != after(day) {
+		t.Errorf("a CA that gives no such information is asked again at %s, want after a day", a.Ask)
 	}
 }

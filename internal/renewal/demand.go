@@ -17,6 +17,9 @@ func Least(d time.Duration) Demand { return Demand{said: true, least: d} }
 // Share demands a part of the certificate's life, in percent.
 func Share(percent int) Demand { return Demand{said: true, share: percent} }
 
+// Said tells whether anything is demanded.
+func (d Demand) Said() bool { return d.said }
+
 // MostShare is the largest part of its life that can be demanded of a
 // certificate, in percent. Who could demand all of it would have a certificate
 // ordered with every request.

@@ -13,6 +13,8 @@ type Plan struct {
 	Failures int `json:"failures,omitempty"`
 	// Retry is when the next may be tried after a failure.
 	Retry time.Time `json:"retry,omitzero"`
+	// Tried is when the latest failed.
+	Tried time.Time `json:"tried,omitzero"`
 	// LastError says why the latest failed.
 	LastError string `json:"last_error,omitempty"`
 	// Fetched is when somebody wanted the certificate last, more or less: it is
@@ -36,24 +38,33 @@ const share = 50
 
 // At is when the certificate is to be renewed, whatever has failed: when the CA
 // suggests, and when the operator wants, if that is earlier; without either when
-// two thirds of its life are over, and a little more, which differs from
-// certificate to certificate.
+// two thirds of its life are over. What no CA has spread differs a little from
+// certificate to certificate: later than the default, earlier than the operator's
+// wish.
 func (p *Plan) At(policy Policy) time.Time {
 	at, said := policy.wants(p.Life)
-	switch {
-	case !p.Advice.Chosen.IsZero() && said:
-		at = earlier(at, p.Advice.Chosen)
-	case !p.Advice.Chosen.IsZero():
-		at = p.Advice.Chosen
-	default:
-		at = at.Add(time.Duration(p.Spread * float64(p.Length()/share)))
+	apart := time.Duration(p.Spread * float64(p.Length()/share))
+	if said {
+		at = later(at.Add(-apart), p.earliest().Add(apart))
+	} else {
+		at = at.Add(apart)
 	}
-	return earlier(at, p.latest())
+	if suggested := p.Advice.Chosen; !suggested.IsZero() && (!said || suggested.Before(at)) {
+		at = suggested
+	}
+	return earlier(at, p.latest().Add(-apart))
 }
 
 // Next is when the next renewal is to be tried: as [Plan.At], but not before
-// the pause after a failure is over.
-func (p *Plan) Next(policy Policy) time.Time { return later(p.At(policy), p.Retry) }
+// the pause after a failure is over. A failure that is yet to come shows that the
+// clock was set back since: its pause would last until the clock shows that time
+// again, so it counts no more.
+func (p *Plan) Next(policy Policy, now time.Time) time.Time {
+	if p.Tried.After(now) {
+		return p.At(policy)
+	}
+	return later(p.At(policy), p.Retry)
+}
 
 // Overdue tells whether a certificate should have been renewed by now and was
 // not: a failure was in the way, or nobody who could fulfil its challenges.
@@ -64,19 +75,32 @@ func (p *Plan) Overdue(policy Policy, now time.Time) bool {
 // Failed notes that a renewal has failed. jitter is in [0,1).
 func (p *Plan) Failed(why string, now time.Time, jitter float64) {
 	p.Failures++
-	p.LastError = why
+	p.LastError, p.Tried = why, now
 	p.Retry = now.Add(Backoff(p.Failures, p.Left(now), jitter))
 }
 
-// Catchup is how long a renewal whose time passed while nobody was at work is
-// put off, so that an outage is not followed by a storm: by up to an hour, and
-// by less if the certificate ends soon. random is in [0,1).
-func (p *Plan) Catchup(policy Policy, now time.Time, random float64) time.Duration {
-	const most, patience = time.Hour, 5 * time.Minute
-	if late := now.Sub(p.Next(policy)); late < patience {
+// Held notes that no renewal is possible before a time that somebody else has
+// set. That is no failure of this certificate's, and does not count: the pauses
+// after failures would outlast by far what it has to wait for. random is in [0,1).
+func (p *Plan) Held(why string, until, now time.Time, random float64) {
+	p.LastError, p.Tried = why, now
+	p.Retry = later(until, now.Add(time.Minute)).Add(p.apart(now, random))
+}
+
+// Catchup is how long what should have been done at a time, when nobody was at
+// work, is put off, so that an outage is not followed by a storm: by up to an
+// hour, and by less if the certificate ends soon. random is in [0,1).
+func (p *Plan) Catchup(due, now time.Time, random float64) time.Duration {
+	const patience = 5 * time.Minute
+	if now.Sub(due) < patience {
 		return 0
 	}
-	return time.Duration(random * float64(min(most, max(p.Left(now), 0)/10)))
+	return p.apart(now, random)
+}
+
+// apart draws apart what would be done together.
+func (p *Plan) apart(now time.Time, random float64) time.Duration {
+	return time.Duration(random * float64(min(time.Hour, max(p.Left(now), 0)/10)))
 }
 
 // Backoff is how long to wait after the n-th failure in a row (from 1): a

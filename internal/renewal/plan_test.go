@@ -24,11 +24,12 @@ func TestAt(t *testing.T) {
 		{renewal.Plan{Life: quarter}, renewal.Policy{}, 60 * day, "two thirds of its life"},
 		{renewal.Plan{Life: quarter, Spread: 0.5}, renewal.Policy{}, 60*day + 90*day/100, "drawn apart by up to a fiftieth of its life"},
 		{renewal.Plan{Life: quarter, Spread: 0.5, Advice: suggested}, renewal.Policy{}, 50 * day, "what the CA suggests is spread already"},
-		{renewal.Plan{Life: quarter, Spread: 0.5}, renewal.Policy{Before: 10 * day}, 80*day + 90*day/100, "an operator's wish"},
+		{renewal.Plan{Life: quarter, Spread: 0.5}, renewal.Policy{Before: 10 * day}, 80*day - 90*day/100, "an operator's wish, and not later"},
 		{renewal.Plan{Life: quarter}, renewal.Policy{Percentage: 50}, 45 * day, "the same in per cent"},
 		{renewal.Plan{Life: quarter, Advice: suggested}, renewal.Policy{Before: 10 * day}, 50 * day, "the CA may know of a revocation to come"},
 		{renewal.Plan{Life: quarter, Advice: suggested}, renewal.Policy{Before: 70 * day}, 20 * day, "the operator may be earlier than the CA"},
 		{renewal.Plan{Life: quarter}, renewal.Policy{Before: 365 * day}, 9 * day, "a wish that would have it renewed again and again"},
+		{renewal.Plan{Life: quarter, Spread: 0.5}, renewal.Policy{Before: 365 * day}, 9*day + 90*day/100, "and not all together"},
 		{renewal.Plan{Life: quarter}, renewal.Policy{Before: time.Minute}, 90*day - 90*day/20, "a wish that leaves no time for a failure"},
 		{renewal.Plan{Life: quarter, Advice: renewal.Advice{Chosen: after(300 * day)}}, renewal.Policy{}, 90*day - 90*day/20, "a suggestion to renew after the end"},
 	} {
@@ -42,11 +43,48 @@ func TestNextWaitsAfterAFailure(t *testing.T) {
 	t.Parallel()
 	p := renewal.New(quarter, issued, issued, 0)
 	p.Failed("the CA is away", after(61*day), 0)
-	if got := p.Next(renewal.Policy{}).Sub(issued); got != 61*day+time.Minute || p.LastError != "the CA is away" || p.Failures != 1 {
+	if got := p.Next(renewal.Policy{}, after(61*day)).Sub(issued); got != 61*day+time.Minute || p.LastError != "the CA is away" || p.Failures != 1 {
 		t.Errorf("%s, %+v", got, p)
 	}
 	if p.Overdue(renewal.Policy{}, after(61*day)) || !p.Overdue(renewal.Policy{}, after(62*day)) {
 		t.Error("a renewal is overdue when it should have been done more than a fiftieth of the life ago")
+	}
+}
+
+// TestNextWhenHeld holds that a wait that somebody else has set is kept to, and is
+// no failure: after a limit of hours a renewal must not rest for a day.
+func TestNextWhenHeld(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		until  time.Duration
+		random float64
+		want   time.Duration
+		reason string
+	}{
+		{62 * day, 0, 62 * day, "when the hold ends"},
+		{62 * day, 0.5, 62*day + 30*time.Minute, "a little later, each at another time"},
+		{60 * day, 0, 61*day + time.Minute, "it has just ended: not at once again"},
+	} {
+		p := renewal.New(quarter, issued, issued, 0)
+		for range 10 {
+			p.Held("a limit", after(test.until), after(61*day), test.random)
+		}
+		if got := p.Next(renewal.Policy{}, after(61*day)).Sub(issued); got != test.want || p.Failures != 0 || p.LastError != "a limit" {
+			t.Errorf("%s: %s, %+v", test.reason, got, p)
+		}
+	}
+}
+
+// TestClockSetBack holds that what was reckoned from a clock that was ahead does
+// not stop renewals until the clock shows that time again.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	now := after(61 * day)
+	p := renewal.New(quarter, issued, issued, 0)
+	p.Failed("the CA is away", now.Add(365*day), 0)
+	p.Advice.Unheard(now.Add(365*day), true)
+	if next, ask := p.Next(renewal.Policy{}, now), p.Advice.Due(now); next.After(now) || ask.After(now) {
+		t.Errorf("after the clock was set back by a year it is renewed at %s, and the CA is asked at %s", next, ask)
 	}
 }
 
@@ -111,7 +149,7 @@ func TestCatchup(t *testing.T) {
 		{90*day - time.Hour, 0.5, 3 * time.Minute, "there is no time to lose"},
 		{91 * day, 0.5, 0, "it has expired"},
 	} {
-		if got := p.Catchup(renewal.Policy{}, after(test.at), test.random); got != test.want {
+		if got := p.Catchup(p.At(renewal.Policy{}), after(test.at), test.random); got != test.want {
 			t.Errorf("%s after the issuance: put off by %s, want %s: %s", test.at, got, test.want, test.reason)
 		}
 	}
