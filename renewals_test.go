@@ -13,6 +13,7 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
 	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
+	"vault-plugin-secrets-pki-external-ca/internal/retention"
 )
 
 // calendar is a clock that tests move by days. Between the moves it goes on.
@@ -49,13 +50,16 @@ func newRenewing(t testing.TB, role fields, options ...option) *renewing {
 	return r
 }
 
-// pass lets time go by and has the certificate looked after, and waits until
-// everything has been done that was due.
-func (r *renewing) pass(d time.Duration) {
-	r.t.Helper()
+// advance lets time go by.
+func (r *renewing) advance(d time.Duration) {
 	r.time.mu.Lock()
+	defer r.time.mu.Unlock()
 	r.time.ahead += d
-	r.time.mu.Unlock()
+}
+
+// path is where the standing of the names lies that the tests order.
+func (r *renewing) path() string {
+	r.t.Helper()
 	path, err := currentPath(&order.Order{Role: "web", Identifiers: []order.Identifier{
 		{Identifier: acme.Identifier{Type: acme.DNS, Value: "example.com"}},
 		{Identifier: acme.Identifier{Type: acme.DNS, Value: "www.example.com"}},
@@ -63,10 +67,40 @@ func (r *renewing) pass(d time.Duration) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return path
+}
+
+// standing is the stored one.
+func (r *renewing) standing() *standing {
+	r.t.Helper()
+	at, err := readStanding(r.t.Context(), r.b.records.Over(r.storage), r.path())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return at
+}
+
+// tend lets time go by and has the certificate looked after until nothing is due,
+// and tells when something is.
+func (r *renewing) tend(d time.Duration) time.Time {
+	r.t.Helper()
+	r.advance(d)
 	lane := engine.Lane{Line: firstLook}
-	for due := true; due; {
-		next := r.b.tend(r.t.Context(), r.b.records.Over(r.storage), path, &lane)
-		due = !next.IsZero() && !next.After(r.now())
+	for {
+		next := r.b.tend(r.t.Context(), r.b.records.Over(r.storage), r.path(), &lane)
+		if next.IsZero() || next.After(r.now()) {
+			return next
+		}
+	}
+}
+
+// pass lets time go by and has the certificate looked after, and waits until
+// everything has been done that was due.
+func (r *renewing) pass(d time.Duration) {
+	r.t.Helper()
+	for due := true; due; d = 0 {
+		r.tend(d)
+		due = r.list("role/web/active-orders", nil) != nil
 		eventually(r.t, "the orders to be done", func() bool { return r.list("role/web/active-orders", nil) == nil })
 	}
 }
@@ -166,4 +200,22 @@ func TestRenewalFollowsTheCA(t *testing.T) {
 	if id, _ := acme.CertID(parseCertificate(t, before["certificate"].(string))); wish.Replaces != id {
 		t.Errorf("the order replaces %q, want %q", wish.Replaces, id)
 	}
+}
+
+func mustOrder(t testing.TB, m *mount, id string) *order.Order {
+	t.Helper()
+	o, err := orders.Get(t.Context(), m.storage, orderPath(order.ID(id)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func mustRetention(t testing.TB, s logical.Storage) retention.Policy {
+	t.Helper()
+	policy, err := readRetention(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
 }

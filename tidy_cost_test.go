@@ -30,7 +30,7 @@ func TestTidyCostsWhatIsDue(t *testing.T) {
 		}
 		m = atRest(mountOn(t, m.storage, later(40*day)))
 		gone := m.costOfTidying()
-		if gone.reads() > hour+steps+5*many || gone.writes() > 1+5*many {
+		if gone.reads() > hour+steps+6*many || gone.writes() > 1+5*many {
 			t.Errorf("to delete %d orders takes %d reads and %d writes", many, gone.reads(), gone.writes())
 		}
 		if left := storedKeys(t, m.storage); len(left) > 0 {
