@@ -1,10 +1,13 @@
 package acceptance
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +17,7 @@ import (
 // TestAgentAsksAgain holds when the agent asks for a certificate again, and what it takes then.
 func TestAgentAsksAgain(t *testing.T) {
 	t.Parallel()
-	names := []string{"nine.example.com", "rest.example.com", "early.example.com", "demanding.example.com"}
+	names := []string{"nine.example.com", "rest.example.com", "early.example.com", "demanding.example.com", "old.example.com"}
 	profiles := map[string]time.Duration{"short": 20 * time.Second, "minute": time.Minute, "hour": time.Hour}
 	s := newAgentSite(t, testbed.PebbleOptions{Profiles: profiles}, names...)
 	for profile := range profiles {
@@ -52,6 +55,17 @@ func TestAgentAsksAgain(t *testing.T) {
 			first, second := r.replaced(t, "out")
 			notBefore(t, first, second, 0.2)
 		},
+		// What is that old it would not take, however little was demanded. So it is not given it.
+		"started late": func(t *testing.T) {
+			cert := s.write(t, "role/short/issue", fields{"identifiers": names[4]})
+			first := s.verified(t, cert, names[4])
+			past(t, first, 0.9)
+			r := s.render(t, map[string]string{"out": bundle("short", names[4], "min_validity_duration=1s")}, nil)
+			second, err := testbed.ParseCertificate(r.rendered(t, "out"))
+			if err != nil || second.Equal(first) || strings.Contains(r.log(t), "needs renewal") {
+				t.Errorf("the agent was given the old certificate first (%v): %s", err, r.log(t))
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,6 +92,21 @@ func (r *rendering) replaced(t *testing.T, name string) (first, second *x509.Cer
 		return err
 	})
 	return first, second
+}
+
+// past waits until a share of a certificate's life is over.
+func past(t *testing.T, c *x509.Certificate, share float64) {
+	t.Helper()
+	at := c.NotBefore.Add(time.Duration(share * float64(c.NotAfter.Sub(c.NotBefore))))
+	err := testbed.Until(withPatience(t), func(context.Context) error {
+		if now := time.Now(); now.Before(at) {
+			return fmt.Errorf("it is %s, and not yet %s", now, at)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // notBefore checks that a certificate was ordered no earlier than when a share of the life of the one before was
