@@ -143,5 +143,5 @@ func underWay(ctx context.Context, s logical.Storage, id order.ID, draft *order.
 // alike tells whether two orders with one standing lead to certificates of which
 // each is as good as the other.
 func alike(a, b *order.Order) bool {
-	return a.Account == b.Account && a.Profile == b.Profile && a.KeyKind == b.KeyKind && a.PreferredChain == b.PreferredChain
+	return a.FirstAccount() == b.FirstAccount() && a.Profile == b.Profile && a.KeyKind == b.KeyKind && a.PreferredChain == b.PreferredChain
 }

@@ -47,7 +47,7 @@ func (g *guarded) checkProfile(ctx context.Context, profile string) error {
 		return err
 	}
 	if err := acme.CheckProfile(profile, about.Profiles); err != nil {
-		return order.Refuse("%w", err)
+		return order.NoProfile(err)
 	}
 	return nil
 }

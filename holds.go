@@ -43,36 +43,52 @@ func readHold[T any](ctx context.Context, s logical.Storage, c store.Collection[
 	return h, err
 }
 
-// holds are those that an order is subject to.
-func holds(ctx context.Context, s logical.Storage, o *order.Order) (account *limit.Hold, set *setHold, err error) {
-	if account, err = readHold(ctx, s, accountHolds, o.Account); err != nil {
+// holds are those that orders for some identifiers with an account are subject to.
+func holds(ctx context.Context, s logical.Storage, name string, values []string) (account *limit.Hold, set *setHold, err error) {
+	if account, err = readHold(ctx, s, accountHolds, name); err != nil {
 		return nil, nil, err
 	}
-	set, err = readHold(ctx, s, setHolds, setPath(o.Account, o.Values()))
+	set, err = readHold(ctx, s, setHolds, setPath(name, values))
 	return account, set, err
 }
 
 // admit refuses an order that is not to be placed now because of what the CA has
 // said to earlier ones. Nothing that a caller sends overrides it; an operator may
-// lift the hold.
+// lift the hold. An account with a limit that holds for longer than the order can
+// wait is passed over for the next one.
 func (b *backend) admit(ctx context.Context, s logical.Storage, o *order.Order) error {
-	account, set, err := holds(ctx, s, o)
-	if err != nil {
-		return err
-	}
-	now := b.now()
-	if account.InForce(now) {
-		code := http.StatusTooManyRequests
-		if account.Busy {
-			code = http.StatusServiceUnavailable
+	for {
+		account, set, err := holds(ctx, s, o.Account, o.Values())
+		if err != nil {
+			return err
 		}
-		return heldBack(code, account, "new orders with ACME account %q are held back until %s", o.Account, term(account, now, lifting(o.Account)))
+		now := b.now()
+		switch {
+		case account.InForce(now):
+			if !o.Skip(account.Why, account.Until.Sub(now), now) {
+				return heldAccount(o, account, now)
+			}
+		case set.InForce(now):
+			if !set.Elsewhere() || !o.Skip(set.Why, set.Until.Sub(now), now) {
+				return heldSet(o, set, now)
+			}
+		default:
+			return nil
+		}
 	}
-	if set.InForce(now) {
-		return heldBack(http.StatusTooManyRequests, &set.Hold, "new orders for %s with ACME account %q are held back until %s",
-			strings.Join(o.Requested(), ", "), o.Account, term(&set.Hold, now, lifting(o.Account)+" with identifiers"))
+}
+
+func heldAccount(o *order.Order, hold *limit.Hold, now time.Time) error {
+	code := http.StatusTooManyRequests
+	if hold.Busy {
+		code = http.StatusServiceUnavailable
 	}
-	return nil
+	return heldBack(code, hold, "new orders with ACME account %q are held back until %s", o.Account, term(hold, now, lifting(o.Account)))
+}
+
+func heldSet(o *order.Order, hold *setHold, now time.Time) error {
+	return heldBack(http.StatusTooManyRequests, &hold.Hold, "new orders for %s with ACME account %q are held back until %s",
+		strings.Join(o.Requested(), ", "), o.Account, term(&hold.Hold, now, lifting(o.Account)+" with identifiers"))
 }
 
 // holdError is the error of what is held back until a time.
@@ -110,17 +126,18 @@ func (b *backend) heed(ctx context.Context, s logical.Storage, o *order.Order) e
 	}
 	b.limitsLock.Lock()
 	defer b.limitsLock.Unlock()
-	account, set, err := holds(ctx, s, o)
+	name := o.Asked()
+	account, set, err := holds(ctx, s, name, o.Values())
 	if err != nil {
 		return err
 	}
 	f := limit.Failure{Verdict: verdict, Why: o.LastError, Order: string(o.ID), Placed: o.Created, Waiting: waiting}
 	if verdict.Scope == limit.Account {
 		next := account.After(f, b.now(), b.jitter())
-		return accountHolds.Put(ctx, s, o.Account, &next)
+		return accountHolds.Put(ctx, s, name, &next)
 	}
 	next := setHold{set.After(f, b.now(), b.jitter()), o.Values()}
-	return setHolds.Put(ctx, s, setPath(o.Account, o.Values()), &next)
+	return setHolds.Put(ctx, s, setPath(name, o.Values()), &next)
 }
 
 // forgive forgets the failures of identifiers for which a certificate was issued.

@@ -29,20 +29,28 @@ var _ order.CA = restrained{}
 
 // NewOrder implements order.CA.
 func (r restrained) NewOrder(ctx context.Context, wish acme.NewOrder) (acme.Order, error) {
-	account, set, err := holds(ctx, r.s, r.o)
+	account, set, err := holds(ctx, r.s, r.o.Account, r.o.Values())
 	if err != nil {
 		return acme.Order{}, err
 	}
 	now := r.b.now()
-	for _, hold := range []*limit.Hold{account, &set.Hold} {
-		if hold.Binds(string(r.o.ID), now) {
-			return acme.Order{}, order.Postpone(fmt.Errorf("held back until %s: %s", field.FormatTime(hold.Until), hold.Why), hold.Until.Sub(now))
-		}
+	id := string(r.o.ID)
+	switch {
+	case account.Binds(id, now):
+		return acme.Order{}, order.Limited(heldUntil(account), account.Until.Sub(now))
+	case set.Binds(id, now) && set.Elsewhere():
+		return acme.Order{}, order.Limited(heldUntil(&set.Hold), set.Until.Sub(now))
+	case set.Binds(id, now):
+		return acme.Order{}, order.Postpone(heldUntil(&set.Hold), set.Until.Sub(now))
 	}
 	if account.Count == 0 {
 		return r.CA.NewOrder(ctx, wish)
 	}
 	return r.tryAgain(ctx, wish)
+}
+
+func heldUntil(h *limit.Hold) error {
+	return fmt.Errorf("held back until %s: %s", field.FormatTime(h.Until), h.Why)
 }
 
 // tryAgain asks a CA that has refused this account's last order.

@@ -3,12 +3,14 @@ package pkiexternalca
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/account"
 	"vault-plugin-secrets-pki-external-ca/internal/acme"
+	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
@@ -60,6 +62,13 @@ func (b *backend) beginDeletion(ctx context.Context, s logical.Storage, name str
 	if len(users) > 0 {
 		return nil, conflict("ACME account %q is in use by the roles %s; delete them first", name, strings.Join(users, ", "))
 	}
+	id, busy, err := findActive(ctx, s, func(o *order.Order) bool { return o.Account == name })
+	if err != nil {
+		return nil, err
+	}
+	if busy {
+		return nil, conflict("ACME account %q is in use by order %s; wait for it to end", name, id)
+	}
 	acct.Deleting = true
 	return acct, b.saver(ctx, s)(acct)
 }
@@ -88,9 +97,9 @@ func (b *backend) deactivate(ctx context.Context, s logical.Storage, a *account.
 	return fromCA(err, "deactivating the account at the CA (deactivate=false deletes it without asking the CA)")
 }
 
-// rolesOf lists the roles that order with an account.
+// rolesOf lists the roles that order with an account, or may turn to it.
 func rolesOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
-	return rolesWith(ctx, s, func(r *role) bool { return r.Account == name })
+	return rolesWith(ctx, s, func(r *role) bool { return r.Account == name || slices.Contains(r.Fallbacks, name) })
 }
 
 // rolesWith lists the roles for which something holds.

@@ -82,20 +82,15 @@ func idle(ctx context.Context, s logical.Storage, name string, force bool) error
 	if force {
 		return nil
 	}
-	users, err := rolesOf(ctx, s, name)
-	if err != nil {
-		return err
+	var role string
+	id, busy, err := findActive(ctx, s, func(o *order.Order) bool {
+		role = o.Role
+		return o.Account == name
+	})
+	if busy {
+		return conflict("ACME account %q has active orders: %s of role %q, perhaps others; wait for them to end or set force=true", name, id, role)
 	}
-	for _, r := range users {
-		ids, err := alive(ctx, s, r)
-		if err != nil {
-			return err
-		}
-		if len(ids) > 0 {
-			return conflict("ACME account %q has active orders: %d of role %q, %s among them; wait for them to end or set force=true", name, len(ids), r, ids[0])
-		}
-	}
-	return nil
+	return err
 }
 
 // alive lists the orders of a role that are not final. Their marks alone do not

@@ -20,7 +20,8 @@ import (
 var orderFields = field.Set[order.Order]{
 	shown("order_id", "ID of the order", func(o *order.Order) any { return string(o.ID) }),
 	shown("role_name", "Name of the role", func(o *order.Order) any { return o.Role }),
-	shown("acme_account_name", "Name of the ACME account that the order was placed with", func(o *order.Order) any { return o.Account }),
+	shown("acme_account_name", "Name of the ACME account that serves the order, or is to", func(o *order.Order) any { return o.Account }),
+	field.Shown("fallback_from", "The ACME accounts from which the order has turned away, in that order, each with the reason", framework.TypeSlice, showTried),
 	field.Shown("identifiers", "List of identifiers in the order", framework.TypeStringSlice, func(o *order.Order) any { return o.Requested() }),
 	shown("csr", "CSR used for the order (if CSR workflow)", func(o *order.Order) any { return o.RequestCSR }),
 	shown("order_status", "Current status of the order", func(o *order.Order) any { return o.State.Status() }),
@@ -61,6 +62,15 @@ func showChallenges(o *order.Order) any {
 		if a.Identifier.Value != "" {
 			out[o.Label(a)] = list
 		}
+	}
+	return out
+}
+
+// showTried lists the accounts that could not take an order.
+func showTried(o *order.Order) any {
+	out := make([]any, len(o.Tried))
+	for i, a := range o.Tried {
+		out[i] = map[string]any{"acme_account_name": a.Account, "reason": a.Why, "at": field.FormatTime(a.At)}
 	}
 	return out
 }

@@ -26,8 +26,11 @@ import (
 type role struct {
 	Name string `json:"name"`
 	// Rev counts the writes; it tells a compiled policy that it is out of date.
-	Rev            int                  `json:"rev"`
-	Account        string               `json:"acme_account_name"`
+	Rev     int    `json:"rev"`
+	Account string `json:"acme_account_name"`
+	// Fallbacks are the accounts to turn to when the CA of Account cannot take an
+	// order, in this order.
+	Fallbacks      []string             `json:"fallback_acme_accounts,omitempty"`
 	Domains        []string             `json:"allowed_domains"`
 	Options        []domainmatch.Option `json:"allowed_domain_options"`
 	IPRanges       []string             `json:"allowed_ip_ranges,omitempty"`
@@ -53,6 +56,8 @@ var roleFields = slices.Concat(field.Set[role]{
 	field.Shown("name", "Name of the role", framework.TypeString, func(r *role) any { return r.Name }),
 	field.String("acme_account_name", "The ACME account to use when validating certificates",
 		func(r *role) *string { return &r.Account }).Required().Fixed(),
+	field.Texts("fallback_acme_accounts", "The ACME accounts to turn to, in this order, when the CA of acme_account_name is away, fails, or has a limit that is reached.",
+		asSent, func(r *role) *[]string { return &r.Fallbacks }).Label("Fallback ACME accounts"),
 	field.Texts("allowed_domains", "A list of domains the role will accept certificates for. May contain templates, as with ACL Path Templating.",
 		asSent, func(r *role) *[]string { return &r.Domains }),
 	field.Texts("allowed_domain_options",
@@ -231,7 +236,7 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 	if err != nil {
 		return nil, err
 	}
-	acct, err := b.validateRole(ctx, req.Storage, r)
+	all, err := b.validateRole(ctx, req.Storage, r)
 	if err != nil {
 		return nil, err
 	}
@@ -244,9 +249,7 @@ func (b *backend) writeRole(ctx context.Context, req *request) (*logical.Respons
 		b.wakeRole(ctx, req.Storage, name)
 	}
 	resp := &logical.Response{Data: roleFields.Show(r)}
-	if err := b.checkProfile(acct, r.Profile); err != nil {
-		resp.AddWarning("profile: " + err.Error())
-	}
+	b.warnOfProfiles(resp, all, r.Profile)
 	if r.Relay && !b.relay.On() {
 		resp.AddWarning("the HTTP-01 relay is switched off for this mount (http_01_relay_disabled at config); orders of this role wait for their callers")
 	}
@@ -263,16 +266,12 @@ func (b *backend) newRole(name string, fields *framework.FieldData) (*role, erro
 }
 
 // validateRole checks what one field alone does not tell, and gives the role's
-// account.
-func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) (*account.Account, error) {
-	acct, err := accounts.Get(ctx, s, r.Account)
+// accounts.
+func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) ([]*account.Account, error) {
+	all, err := b.accountsOf(ctx, s, r)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, badRequest("acme_account_name: there is no ACME account %q; create it first at config/acme-account/%s", r.Account, r.Account)
 	case err != nil:
 		return nil, err
-	case acct.Deleting && b.isReserved(accounts.Prefix+r.Account):
-		return nil, conflict("acme_account_name: ACME account %q is being deleted", r.Account)
 	case len(r.ChallengeTypes) == 0:
 		return nil, badRequest("allowed_challenge_types must hold at least one of %v", acme.ChallengeTypes)
 	case r.Relay && !slices.Contains(r.ChallengeTypes, acme.HTTP01):
@@ -284,7 +283,7 @@ func (b *backend) validateRole(ctx context.Context, s logical.Storage, r *role) 
 	if err := validatePin(ctx, s, r); err != nil {
 		return nil, err
 	}
-	return acct, checkDomains(r.Domains)
+	return all, checkDomains(r.Domains)
 }
 
 func (b *backend) deleteRole(ctx context.Context, req *request) (*logical.Response, error) {

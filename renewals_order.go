@@ -45,6 +45,7 @@ func (b *backend) renewalOrder(ctx context.Context, s logical.Storage, c *charge
 		return nil, false, fmt.Errorf("renewing the certificate of order %s: %w", c.order.ID, err)
 	}
 	draft.Renews = c.order.ID
+	draft.SetNeed(c.standing.Care.Left(b.now()) / 2)
 	if c.role.ReuseKey && draft.KeyKind == c.order.KeyKind {
 		draft.KeyFrom = c.order.ID
 	}

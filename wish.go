@@ -49,6 +49,7 @@ func (b *backend) draft(ctx context.Context, s logical.Storage, w wish) (*order.
 	o := order.New(id, r.Name, r.Account, b.now())
 	o.Entity, o.Allowed, o.KeyKind, o.Population = w.entity, r.ChallengeTypes, r.KeyKind, r.Population
 	o.DNSProvider, o.Relay, o.Profile, o.PreferredChain = r.dnsProvider(), r.Relay, r.Profile, r.PreferredChain
+	o.Fallbacks = r.Fallbacks
 	ids, err := b.fillOrder(ctx, s, w, o)
 	if err != nil {
 		return nil, nil, err

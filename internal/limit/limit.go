@@ -98,6 +98,11 @@ var ladder = []time.Duration{time.Minute, 10 * time.Minute, 100 * time.Minute, d
 // shows that time again, so it counts no more.
 func (h *Hold) InForce(now time.Time) bool { return now.Before(h.Until) && !h.Last.After(now) }
 
+// Elsewhere tells whether another CA may take what is held back: it is a limit of
+// this one, which it has told to an order that still waits. Of names that were not
+// proven, or that it will not have, another one is not to be asked.
+func (h *Hold) Elsewhere() bool { return h.Waiting && !h.Human }
+
 // Binds tells whether an order that is under way is kept back. One that has ended
 // by what led to the hold is not: that it is under way still shows that a crash
 // came between the two records, and it is to end now.

@@ -38,6 +38,22 @@ func (w *world) doCA(c command) string {
 	return ""
 }
 
+// aboutCA is what can be said of either CA.
+var aboutCA = map[string]func(*world, command) string{
+	"ca": (*world).doCA, "refuse": (*world).doRefuse, "lose": (*world).doLose, "fail": (*world).doFail, "requests": (*world).doRequests,
+}
+
+// other COMMAND...: what is said of the CA, said of that of the other accounts.
+func (w *world) doOther(c command) string {
+	w.ca, w.other = w.other, w.ca
+	defer func() { w.ca, w.other = w.other, w.ca }()
+	run := aboutCA[c.arg(0)]
+	if run == nil {
+		w.t.Fatalf("%q cannot be said of the other CA", c.arg(0))
+	}
+	return run(w, command{c.arg(0), c.args[1:], c.options})
+}
+
 func (w *world) happen(event string) {
 	switch event {
 	case "down":

@@ -23,6 +23,7 @@ var commands = map[string]func(*world, command) string{
 	"abandon":  (*world).doAbandon,
 	"restart":  (*world).doRestart,
 	"ca":       (*world).doCA,
+	"other":    (*world).doOther,
 	"refuse":   (*world).doRefuse,
 	"lose":     (*world).doLose,
 	"fail":     (*world).doFail,
@@ -47,7 +48,7 @@ func (w *world) do(c command) string {
 	return run(w, c)
 }
 
-// order NAME... [csr=own|same] [allowed=TYPE,...] [key=KIND] [chain=NAME]
+// order NAME... [csr=own|same] [allowed=TYPE,...] [key=KIND] [chain=NAME] [fallbacks=ACCOUNT,...] [need=DURATION] [profile=NAME] [replaces=CERT]
 // [relay=on]: a new order, with a CSR for a new key or for that of the order before.
 func (w *world) doOrder(c command) string {
 	o := w.add(c.args...)
@@ -64,7 +65,11 @@ func (w *world) doOrder(c command) string {
 		o.RequestCSR = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 		o.KeyKind, o.Population = "", ""
 	}
-	o.PreferredChain = c.options["chain"]
+	o.PreferredChain, o.Profile, o.Replaces = c.options["chain"], c.options["profile"], c.options["replaces"]
+	if fallbacks, ok := c.options["fallbacks"]; ok {
+		o.Fallbacks = strings.Split(fallbacks, ",")
+	}
+	o.Need = c.duration("need")
 	o.Relay = c.options["relay"] == "on"
 	if kind, ok := c.options["key"]; ok {
 		o.KeyKind = keys.Kind(kind)
@@ -91,6 +96,9 @@ func (w *world) line(o *Order) string {
 	fmt.Fprintf(&b, "%s %s", offset(w.clock.now()), o.State)
 	if !o.Due.IsZero() {
 		fmt.Fprintf(&b, ", due %s", offset(o.Due))
+	}
+	if len(o.Tried) > 0 {
+		fmt.Fprintf(&b, ", with %s", o.Account)
 	}
 	if o.LastError != "" {
 		fmt.Fprintf(&b, "\n   last_error: %s", o.LastError)

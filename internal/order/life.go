@@ -182,7 +182,7 @@ func (o *Order) stayBecause(why string, after time.Duration) (move, error) {
 //
 // Refusal, retry, patience and expiry are decided here for all steps.
 func Advance(ctx context.Context, env Env, o *Order) bool {
-	o.Trouble = nil
+	o.Trouble, o.asked = nil, o.Account
 	at, known := Life[o.State]
 	if !known {
 		o.finish(StateError, fmt.Sprintf("the stored order is in the unknown state %q", o.State), env.Now())
@@ -217,6 +217,8 @@ func (o *Order) apply(at Description, m move, err error, env Env) {
 	switch {
 	case err != nil && o.gone(err) && o.Failures >= lagTries:
 		o.finish(StateExpired, "the CA does not know the order any more: "+err.Error(), now)
+	case err != nil && o.turnsAfter(err, now):
+		o.turnAway(err, env)
 	case err != nil && final(err) && !o.gone(err):
 		o.finish(StateError, err.Error(), now)
 	case err != nil:
@@ -310,7 +312,9 @@ func during(what string, err error) error {
 }
 
 func (o *Order) retry(err error, env Env) {
-	o.Failures++
+	if o.Failures++; o.Failures == 1 {
+		o.Failing = env.Now()
+	}
 	o.pause(max(backoff(o.Failures, env.Jitter()), postponement(err)), err.Error(), env.Now())
 }
 

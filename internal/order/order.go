@@ -26,9 +26,24 @@ type Order struct {
 	ID ID `json:"id"`
 	// Rev counts the writes of the record. A writer that read another Rev than
 	// the stored one has lost a race and starts over.
-	Rev     int    `json:"rev"`
-	Role    string `json:"role"`
+	Rev  int    `json:"rev"`
+	Role string `json:"role"`
+	// Account is the one that serves the order, or is to.
 	Account string `json:"account"`
+	// Fallbacks are the accounts to turn to, the next first, while no CA has the
+	// order and that of Account cannot take it.
+	Fallbacks []string `json:"fallbacks,omitempty"`
+	// Tried are the accounts from which the order has turned away, in the order in
+	// which it did first.
+	Tried []Attempt `json:"tried,omitempty"`
+	// Need is how long the order can wait for its CA; zero for as long as a first
+	// certificate can.
+	Need time.Duration `json:"need,omitempty"`
+	// Failing is when the first failure in a row with Account was, Rounds how often the
+	// order has come back to an account.
+	Failing time.Time `json:"failing,omitzero"`
+	Rounds  int       `json:"rounds,omitempty"`
+	asked   string
 	// Entity is the Vault entity that asked, "" when it had none.
 	Entity string `json:"entity,omitempty"`
 	// Owned tells that some names were allowed through the identity of whoever

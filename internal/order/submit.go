@@ -48,12 +48,12 @@ func submit(ctx context.Context, env Env, o *Order) (move, error) {
 // it for somebody else's. That must never stand in the way of a renewal.
 func (o *Order) place(ctx context.Context, env Env) (acme.Order, error) {
 	wish := acme.NewOrder{Identifiers: o.identifiers(), Profile: o.Profile, Replaces: o.Replaces}
-	at, err := env.CA.NewOrder(ctx, wish)
+	at, err := o.newOrder(ctx, env, wish)
 	if o.Replaces == "" || !refusesReplacement(err) {
 		return at, err
 	}
 	o.Replaces, wish.Replaces = "", ""
-	return env.CA.NewOrder(ctx, wish)
+	return o.newOrder(ctx, env, wish)
 }
 
 // refusesReplacement tells whether a refusal of newOrder may be about the

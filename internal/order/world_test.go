@@ -22,6 +22,7 @@ type world struct {
 	t      testing.TB
 	clock  *clock
 	ca     *fakeCA
+	other  *fakeCA // of every account but "account"
 	dns    *fakeDNS
 	safe   *fakeSafe
 	claims map[string]ID
@@ -51,11 +52,14 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	c := newClock()
 	w := &world{
-		t: t, clock: c, ca: newFakeCA(t, c), dns: newFakeDNS(t), claims: map[string]ID{},
+		t: t, clock: c, ca: newFakeCA(t, c), other: newFakeCA(t, c), dns: newFakeDNS(t), claims: map[string]ID{},
 		safe:   &fakeSafe{keys: map[ID]crypto.Signer{}, certs: map[ID]*Certificate{}},
 		stored: map[ID][]byte{}, memory: map[ID]*Order{}, dues: map[ID]time.Time{}, callers: map[ID]crypto.Signer{}, onStep: func(State, State) {}, dull: map[int]bool{},
 	}
-	w.ca.onAnswer, w.ca.onFinalize, w.dns.onAdd = w.beforeAnswer, w.beforeFinalize, w.beforeAdd
+	for _, ca := range []*fakeCA{w.ca, w.other} {
+		ca.onAnswer, ca.onFinalize = w.beforeAnswer, w.beforeFinalize
+	}
+	w.dns.onAdd = w.beforeAdd
 	return w
 }
 
@@ -138,6 +142,15 @@ func (w *world) env() Env {
 	}
 }
 
+// envOf is what an order touches: the CA of its account.
+func (w *world) envOf(o *Order) Env {
+	env := w.env()
+	if o.Account != "account" {
+		env.CA = w.other
+	}
+	return env
+}
+
 func (w *world) claim(url string, id ID) ID {
 	if holder, taken := w.claims[url]; taken {
 		return holder
@@ -163,12 +176,13 @@ func (w *world) restart() {
 func (w *world) advance(id ID) *Order {
 	if w.steps++; w.steps == w.crashAt || w.dying {
 		w.crashed, w.dying = w.crashed || w.steps == w.crashAt, false
-		Advance(context.Background(), w.env(), w.recall(id)) // and the process dies
+		o := w.recall(id)
+		Advance(context.Background(), w.envOf(o), o) // and the process dies
 		w.restart()
 	}
 	o := w.recall(id)
 	before := o.State
-	if !Advance(context.Background(), w.env(), o) {
+	if !Advance(context.Background(), w.envOf(o), o) {
 		w.t.Fatalf("order %s in state %s was not advanced", id, o.State)
 	}
 	w.checkStep(before, o)
