@@ -131,7 +131,7 @@ func (b *backend) heed(ctx context.Context, s logical.Storage, o *order.Order) e
 	if err != nil {
 		return err
 	}
-	f := limit.Failure{Verdict: verdict, Why: o.LastError, Order: string(o.ID), Placed: o.Created, Waiting: waiting}
+	f := limit.Failure{Verdict: verdict, Why: o.Trouble.Error(), Order: string(o.ID), Placed: o.Created, Waiting: waiting}
 	if verdict.Scope == limit.Account {
 		next := account.After(f, b.now(), b.jitter())
 		return accountHolds.Put(ctx, s, name, &next)
