@@ -65,11 +65,11 @@ func (b *backend) admit(ctx context.Context, s logical.Storage, o *order.Order) 
 		now := b.now()
 		switch {
 		case account.InForce(now):
-			if !o.Skip(account.Why, account.Until.Sub(now), now) {
+			if !o.PassOver(account.Why, account.Until.Sub(now), now) {
 				return heldAccount(o, account, now)
 			}
 		case set.InForce(now):
-			if !set.Elsewhere() || !o.Skip(set.Why, set.Until.Sub(now), now) {
+			if !set.Elsewhere() || !o.PassOver(set.Why, set.Until.Sub(now), now) {
 				return heldSet(o, set, now)
 			}
 		default:

@@ -214,7 +214,7 @@ func TestOrderStatus(t *testing.T) {
 		"challenges": fields{"*.Example.com": []any{fields{
 			"challenge_type": "dns-01", "challenge_status": "pending", "expires": expires, "requires_manual_fulfillment": "true",
 		}}},
-		"last_error": "", "serial_number": "", "profile": "", "note": "",
+		"last_error": "", "serial_number": "", "profile": "", "note": "", "fallback_from": []any{},
 		"renews": "", "renewed_by": "",
 	}
 	if !sameJSON(t, status, want) {

@@ -35,7 +35,7 @@ func TestRoleDefaults(t *testing.T) {
 		delete(written, name)
 	}
 	want := fields{
-		"name": "web", "acme_account_name": "ca", "allowed_domains": []string{}, "allowed_domain_options": []string{},
+		"name": "web", "acme_account_name": "ca", "fallback_acme_accounts": []string{}, "allowed_domains": []string{}, "allowed_domain_options": []string{},
 		"allowed_challenge_types": []string{"http-01", "dns-01", "tls-alpn-01"},
 		"csr_generate_key_type":   "ec-256", "csr_identifier_population": "cn_first",
 		"dns_provider_type": "", "dns_provider_name": "", "profile": "", "preferred_chain": "", "allowed_ip_ranges": []string{}, "http_01_relay": false,

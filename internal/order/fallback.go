@@ -60,10 +60,10 @@ func (l limited) Unwrap() error { return l.error }
 // another account: it is this CA that has a limit.
 func Limited(err error, by time.Duration) error { return limited{Postpone(err, by)} }
 
-// Skip turns an order that nobody has seen yet away from an account that is held
+// PassOver turns an order that nobody has seen yet away from an account that is held
 // back for longer than the order can wait. It returns false when that is short
 // enough, or no account is left that was not tried.
-func (o *Order) Skip(why string, wait time.Duration, now time.Time) bool {
+func (o *Order) PassOver(why string, wait time.Duration, now time.Time) bool {
 	if wait <= o.need() || len(o.Fallbacks) == 0 || o.hasTried(o.Fallbacks[0]) {
 		return false
 	}

@@ -100,18 +100,18 @@ func TestOrderOfFallbacks(t *testing.T) {
 	}
 }
 
-// TestSkip holds which accounts are passed over before an order is stored.
-func TestSkip(t *testing.T) {
+// TestPassOver holds which accounts are passed over before an order is stored.
+func TestPassOver(t *testing.T) {
 	t.Parallel()
 	o := New("1", "web", "a", start)
 	o.Fallbacks = []string{"b"}
-	if o.Skip("held", usualNeed, start) || o.Account != "a" || o.Tried != nil {
+	if o.PassOver("held", usualNeed, start) || o.Account != "a" || o.Tried != nil {
 		t.Errorf("a hold that the order can wait for made it turn to %s", o.Account)
 	}
-	if !o.Skip("held", usualNeed+1, start) || o.Account != "b" || o.FirstAccount() != "a" {
+	if !o.PassOver("held", usualNeed+1, start) || o.Account != "b" || o.FirstAccount() != "a" {
 		t.Errorf("a hold that is too long: %s, tried %v", o.Account, o.Tried)
 	}
-	if o.Skip("held", time.Hour, start) || o.Account != "b" {
+	if o.PassOver("held", time.Hour, start) || o.Account != "b" {
 		t.Error("went round in circles")
 	}
 	if o.SetNeed(time.Hour); o.need() != time.Hour {
