@@ -44,3 +44,33 @@ func TestClockIsSet(t *testing.T) {
 		})
 	}
 }
+
+// TestClockIsSetBackDuringWork holds that neither a wake-up nor a turn is put off
+// to when the clock shows that time again.
+func TestClockIsSetBackDuringWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		l := newLog()
+		e := New(Config{
+			Workers: 1, Most: func(string) int { return 1 },
+			Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())).Round(0) },
+			Work: func(_ context.Context, key string, in Lane) (time.Time, Lane) {
+				l.add(key)
+				<-time.After(10 * time.Second)
+				return time.Time{}, in
+			},
+		})
+		defer run(e)()
+		e.Wake("a")
+		pass(time.Second)
+		e.Wake("before") // waits for its turn
+		e.Wake("a")      // is to be worked on once more
+		pass(time.Second)
+		ahead.Store(int64(-240 * time.Hour))
+		pass(time.Second)
+		e.Wake("after")
+		pass(time.Minute)
+		l.check(t, "a 0s", "before 10s", "a 20s", "after 30s")
+	})
+}

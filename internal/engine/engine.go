@@ -215,13 +215,16 @@ func (e *Engine) take() (*entry, time.Duration) {
 const setBack = time.Second
 
 // clock needs the lock. When the clock was set back, whoever waits goes on
-// waiting for as long as before, not for the time that comes twice.
+// waiting for as long as before, not for the time that comes twice; nor does a
+// wake-up during the work, or a place in a line, get lost in it.
 func (e *Engine) clock() time.Time {
 	now := e.config.Now().Round(0)
 	switch back := e.latest.Sub(now); {
 	case back > setBack:
-		for _, at := range e.waiting { // all alike, so they stay in order
-			at.due = at.due.Add(-back)
+		for _, at := range e.entries { // all alike, so they stay in order
+			if !at.due.IsZero() {
+				at.due = at.due.Add(-back)
+			}
 		}
 		e.latest = now
 	case back < 0:
