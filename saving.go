@@ -36,13 +36,7 @@ func (b *backend) saveOrder(ctx context.Context, s logical.Storage, o *order.Ord
 		return err
 	}
 	b.watches.Notify(string(o.ID))
-	if !o.Final() {
-		return nil
-	}
-	if path, err := currentPath(o); err == nil {
-		b.wakeRenewal(path)
-	}
-	if stored.Final() {
+	if !o.Final() || stored.Final() {
 		return nil
 	}
 	return active.Delete(ctx, s, activePath(o))

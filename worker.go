@@ -83,9 +83,15 @@ func (b *backend) pickUp(ctx context.Context, s logical.Storage, id order.ID) (*
 	return nil, time.Time{}
 }
 
-// retire gives free what an order had while it was alive.
+// retire gives free what an order had while it was alive, and tells who waits for
+// its end. Every order comes here: one whose end was stored by a request, or by a
+// storage that said it had failed, when the worker finds it.
 func (b *backend) retire(ctx context.Context, s logical.Storage, o *order.Order) {
 	b.leave(ctx, s, o.ID)
+	b.watches.Notify(string(o.ID))
+	if path, err := currentPath(o); err == nil {
+		b.wakeRenewal(path)
+	}
 	for _, proof := range o.Proofs() {
 		b.wakeDebt(debtPath(proof))
 	}
