@@ -21,7 +21,9 @@ import (
 // Nothing that it gives is ever older than the last write that has succeeded: a
 // write forgets the record before it begins, a record is not taken up while it is
 // being written, and a read takes up nothing if the record was written since the
-// read began.
+// read began. A write that failed may still be done, later: whoever waited for it has
+// given up, storage has not. So the record is read anew each time until a write of it
+// has succeeded.
 type Cache struct {
 	prefixes []string
 	absences []string // prefixes, too
@@ -39,6 +41,8 @@ type Cache struct {
 type remembered struct {
 	key   string
 	entry *logical.StorageEntry // nil when there is none
+	// unsure says only that nobody knows what the record is, or will be.
+	unsure bool
 	// decoded is what a [Collection] has made of it, if readers share that.
 	decoded atomic.Value
 }
@@ -137,9 +141,9 @@ func isBelow(key string, prefixes []string) bool {
 func (c *Cache) find(key string) (*remembered, *traffic, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if at := c.entries[key]; at != nil {
-		c.recent.MoveToFront(at)
-		return at.Value.(*remembered), nil, 0
+	if r := c.known(key); r != nil && !r.unsure {
+		c.recent.MoveToFront(c.entries[key])
+		return r, nil, 0
 	}
 	t := c.enter(key)
 	return nil, t, t.changes
@@ -149,7 +153,7 @@ func (c *Cache) find(key string) (*remembered, *traffic, int) {
 func (c *Cache) endRead(key string, t *traffic, changes int, r *remembered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r != nil && t.writers == 0 && t.changes == changes {
+	if r != nil && t.writers == 0 && t.changes == changes && c.known(key) == nil {
 		c.remember(r)
 	}
 	c.leave(key, t)
@@ -159,19 +163,25 @@ func (c *Cache) endRead(key string, t *traffic, changes int, r *remembered) {
 func (c *Cache) beginWrite(key string) (*traffic, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forget(key)
+	if r := c.known(key); r != nil && !r.unsure {
+		c.forget(key)
+	}
 	t := c.enter(key)
 	t.writers++
 	t.changes++
 	return t, t.changes
 }
 
-// endWrite takes up what was written; nil if nothing was, or nobody knows. Of
-// two writers at once nobody knows who was last.
+// endWrite takes up what was written; nil if nobody knows. Of two writers at once
+// nobody knows who was last.
 func (c *Cache) endWrite(key string, t *traffic, changes int, r *remembered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r != nil && t.writers == 1 && t.changes == changes {
+	switch {
+	case r == nil:
+		c.remember(&remembered{key: key, unsure: true})
+	case t.writers == 1 && t.changes == changes:
+		c.forget(key)
 		c.remember(r)
 	}
 	t.writers--
@@ -196,8 +206,17 @@ func (c *Cache) leave(key string, t *traffic) {
 	}
 }
 
+// known is what is remembered of a record, that it is unsure too.
+func (c *Cache) known(key string) *remembered {
+	if at := c.entries[key]; at != nil {
+		return at.Value.(*remembered)
+	}
+	return nil
+}
+
 func (c *Cache) remember(r *remembered) {
-	if !c.open || r.size() > c.most || r.entry == nil && !isBelow(r.key, c.absences) {
+	absent := r.entry == nil && !r.unsure
+	if !c.open || r.size() > c.most || absent && !isBelow(r.key, c.absences) {
 		return
 	}
 	c.forget(r.key)

@@ -125,12 +125,25 @@ func TestWhatIsRemembered(t *testing.T) {
 			d.below.fail = true
 			_ = d.put("a/x", "new")
 			d.below.fail = false
-		}, "new", 1},
+		}, "new", 2},
 		{"and so a deletion", func(d *desk) {
 			d.below.fail = true
 			_ = d.delete("a/x")
 			d.below.fail = false
-		}, "none", 1},
+		}, "none", 2},
+		{"until one succeeds", func(d *desk) {
+			d.below.fail = true
+			_ = d.put("a/x", "new")
+			d.below.fail = false
+			_ = d.put("a/x", "newer")
+		}, "newer", 0},
+		{"a write whose failure was told before it was done", func(d *desk) {
+			d.below.fail = true
+			_ = d.put("a/x", "old")
+			d.below.fail = false
+			d.get("a/x")
+			_ = d.below.Put(d.t.Context(), &logical.StorageEntry{Key: "a/x", Value: []byte("late")})
+		}, "late", 2},
 		{"somebody else wrote, and said so", func(d *desk) {
 			_ = d.below.Put(d.t.Context(), &logical.StorageEntry{Key: "a/x", Value: []byte("foreign")})
 			d.cache.Invalidate("a/x")
