@@ -1,9 +1,12 @@
 package pkiexternalca
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
 )
 
 // TestRenewalIsPlannedWhateverStorageSays: a certificate is looked after from the
@@ -23,5 +26,26 @@ func TestRenewalIsPlannedWhateverStorageSays(t *testing.T) {
 		eventually(t, "the certificate to be looked after", func() bool { return r.b.running().renewals.Len() == 1 })
 		more = s.count() >= n
 		r.unmount()
+	}
+}
+
+// TestRevokedKeyIsNotReused: a renewal that was under way when its certificate was
+// revoked makes a key of its own, for the old one may have been stolen.
+func TestRevokedKeyIsNotReused(t *testing.T) {
+	t.Parallel()
+	for _, revoked := range []bool{false, true} {
+		r := newRenewing(t, fields{"reuse_key": true})
+		old := r.issued()
+		before := r.cached()
+		r.ca.On(acmetest.NewOrder, acmetest.HTML(http.StatusBadGateway, "later"))
+		id := r.write("role/web/renew", with(cachedNames, fields{"force": true}))["order_id"].(string)
+		if revoked {
+			r.write("role/web/order/"+old+"/revoke", fields{"reason": "key-compromise"})
+		}
+		r.ca.On(acmetest.NewOrder, nil)
+		r.awaitStatus("web", id, "completed")
+		if same := r.cached()["private_key"] == before["private_key"]; same == revoked {
+			t.Errorf("revoked: %t; the key is the same: %t", revoked, same)
+		}
 	}
 }

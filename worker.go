@@ -159,8 +159,16 @@ type safe struct {
 	logical.Storage
 }
 
-// Key implements order.Safe.
+// Key implements order.Safe. The key of a certificate that was revoked is not given
+// to be certified again: it may be known to others.
 func (s safe) Key(ctx context.Context, id order.ID) (crypto.Signer, error) {
+	o, err := orders.Get(ctx, s, orderPath(id))
+	switch {
+	case err == nil && o.State == order.StateRevoked:
+		return nil, order.ErrNoKey
+	case absent(err) != nil:
+		return nil, err
+	}
 	stored, err := orderKeys.Get(ctx, s, orderPath(id))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, order.ErrNoKey
