@@ -17,6 +17,9 @@ TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
 # The packages of the test bed without cmd/vault: four lines that would have all of Vault analysed.
 TESTBED_PACKAGES = $$(go list ./... | grep -v '/cmd/vault$$')
 
+# The acceptance tests of the main jobs.
+RELEASE_TESTS := ^Test(IdentifierWorkflow|CSRWorkflow|DNS|IssueAtOnce|Relay.*|OrdersOutliveInterruptions|OpenAPI|.*Policy)$$
+
 .PHONY: help
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +50,7 @@ dist: ## Build the plugin for every platform into dist/, with SHA256SUMS.
 	cd dist && { sha256sum $(PLUGIN)_* || shasum -a 256 $(PLUGIN)_*; } > SHA256SUMS
 
 .PHONY: test
-test: lint test-unit fuzz-short test-acceptance test-race ## Run every check and every test there is.
+test: lint test-unit fuzz-short test-acceptance test-release ## Run every check and every test there is.
 
 .PHONY: test-unit
 test-unit: name-servers ## Run the tests of the plugin's own packages under the race detector.
@@ -55,13 +58,14 @@ test-unit: name-servers ## Run the tests of the plugin's own packages under the 
 
 # -count=1: what these tests drive is built by the tests themselves, so the go command cannot know that it changed.
 .PHONY: test-acceptance
-test-acceptance: name-servers web-servers testbed ## Run the tests that drive a real Vault, a real CA and the real command line.
-	cd testbed && go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
+test-acceptance: name-servers web-servers testbed ## Run the tests that drive a real Vault, a real CA and the real command line, with the race detector inside the plugin.
+	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
 	cd testbed/bench && go test ./...
 
-.PHONY: test-race
-test-race: name-servers web-servers testbed ## Run the acceptance tests once more, with the race detector inside the plugin.
-	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m ./acceptance
+# What is released is another binary than the one that looks for races.
+.PHONY: test-release
+test-release: name-servers web-servers testbed ## Run the main jobs among them once more with the plugin as it is released.
+	cd testbed && go test -count=1 -timeout 20m -run '$(RELEASE_TESTS)' ./acceptance
 
 .PHONY: test-short
 test-short: name-servers ## Run the unit tests only, without the race detector.

@@ -205,7 +205,7 @@ func TestRefusedCSRs(t *testing.T) {
 		post("no name at all", path, csr(x509.CertificateRequest{}), 400, "csr"),
 		post("an e-mail address", path, csr(x509.CertificateRequest{DNSNames: dns, EmailAddresses: []string{"a@" + domain}}), 400, "csr"),
 		post("a URI", path, csr(x509.CertificateRequest{DNSNames: dns, URIs: []*url.URL{uri}}), 400, "csr"),
-		post("an IP address", path, csr(x509.CertificateRequest{DNSNames: dns, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}}), 400, "csr"),
+		post("an IP address", path, csr(x509.CertificateRequest{DNSNames: dns, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}}), 400, "192.0.2.1", "allowed_ip_ranges"),
 		post("a common name that is no name", path, csr(x509.CertificateRequest{DNSNames: dns, Subject: pkix.Name{CommonName: "My Server"}}), 400, "My Server"),
 		post("a name that is not allowed", path, csr(x509.CertificateRequest{DNSNames: []string{domain, "example.org"}}), 400, "example.org"),
 		post("a common name that is not allowed", path, csr(x509.CertificateRequest{DNSNames: dns, Subject: pkix.Name{CommonName: "example.org"}}), 400, "example.org"),
