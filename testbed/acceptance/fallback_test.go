@@ -18,6 +18,7 @@ func TestFallbackToVaultPKI(t *testing.T) {
 		t.Fatal(err)
 	}
 	pki := s.withVaultPKI(t)
+	s.call(t, "POST", "config/acme-account/internal/rotate-key", nil).expect(t, 400, "internal", "unsupported path") // as documented
 	role, domain := s.newRole(t, nil)
 	s.vault(t, "write", mount+"/role/"+role, "fallback_acme_accounts=internal")
 	s.call(t, "DELETE", "config/acme-account/internal", nil).expect(t, 409, role)
