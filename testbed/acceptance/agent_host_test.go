@@ -58,7 +58,7 @@ func (h *host) install(t *testing.T, name, to string, more ...string) {
 }
 
 // onReload makes the command that stands in for systemctl, which there is none of without systemd: what a service
-// does when it is reloaded. A service that has not been started yet is left alone.
+// does when it is reloaded.
 func (h *host) onReload(t *testing.T, service, command string) {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\nset -e\n[ \"$*\" = 'reload-or-restart %s.service' ]\n%s\n", service, command)
@@ -71,13 +71,12 @@ func (h *host) onReload(t *testing.T, service, command string) {
 	}
 }
 
-// agent starts a Vault Agent with a configuration of the examples, for a service.
-func (h *host) agent(t *testing.T, config, service string) *rendering {
+// agent starts a Vault Agent with a configuration of the examples.
+func (h *host) agent(t *testing.T, config string) *rendering {
 	t.Helper()
 	for _, name := range []string{config, "bundle.ctmpl", "fullchain.ctmpl", "chain.ctmpl", "privkey.ctmpl"} {
 		h.install(t, "agent/"+name, "etc/vault-agent/"+name)
 	}
-	h.onReload(t, service, "true")
 	agent, err := testbed.StartAgent(t.Context(), testbed.AgentOptions{
 		Binary: h.Binaries.Vault, Config: h.at("etc/vault-agent/" + config), Dir: h.at("run"),
 		Env: []string{"PATH=" + h.at("bin") + ":/usr/bin:/bin"},

@@ -133,9 +133,10 @@ func (s agentSite) passOn(t *testing.T) {
 func (s agentSite) startServers(t *testing.T) (addresses []string) {
 	t.Helper()
 	first, second, third := s.newHost(t), s.newHost(t), s.newHost(t)
-	agents := []*rendering{
-		first.agent(t, "nginx.hcl", "nginx"), second.agent(t, "files.hcl", "nginx"), third.agent(t, "haproxy.hcl", "haproxy"),
+	for h, service := range map[*host]string{first: "nginx", second: "nginx", third: "haproxy"} {
+		h.onReload(t, service, "true") // it has not been started yet
 	}
+	agents := []*rendering{first.agent(t, "nginx.hcl"), second.agent(t, "files.hcl"), third.agent(t, "haproxy.hcl")}
 	t.Cleanup(func() {
 		for _, a := range agents {
 			if log := a.log(t); strings.Contains(log, "needs renewal") {
