@@ -35,6 +35,7 @@ func (d *demo) steps() []step {
 		{"CSR workflow: the key never leaves its owner", d.csr},
 		{"Revoke", d.revoke},
 		{"DNS-01: a wildcard certificate with nobody's help", d.wildcard},
+		{"One call, for any number of callers; and a renewal", d.oneCall},
 	}
 }
 
