@@ -96,7 +96,10 @@ var ladder = []time.Duration{time.Minute, 10 * time.Minute, 100 * time.Minute, d
 // InForce tells whether new orders are kept back. A failure that is yet to come
 // shows that the clock was set back since: its hold would last until the clock
 // shows that time again, so it counts no more.
-func (h *Hold) InForce(now time.Time) bool { return now.Before(h.Until) && !h.Last.After(now) }
+func (h *Hold) InForce(now time.Time) bool { return now.Before(h.Until) && !h.ahead(now) }
+
+// ahead tells that the last failure is yet to come.
+func (h *Hold) ahead(now time.Time) bool { return h.Last.After(now) }
 
 // Elsewhere tells whether another CA may take what is held back: it is a limit of
 // this one, which it has told to an order that still waits. Of names that were not
@@ -120,7 +123,7 @@ func (h *Hold) Stale(now time.Time) bool { return !now.Before(h.Until.Add(probat
 // count: ten orders that fail together are no ten attempts.
 func (h *Hold) After(f Failure, now time.Time, jitter float64) Hold {
 	next := *h
-	if h.Count == 0 || h.Stale(now) {
+	if h.first(now) {
 		next = Hold{Since: now}
 	}
 	if !h.concurrent(f, now) {
@@ -134,10 +137,14 @@ func (h *Hold) After(f Failure, now time.Time, jitter float64) Hold {
 	return next
 }
 
+// first tells that another failure would be the first in a row. Nothing can be
+// counted on from one that is yet to come.
+func (h *Hold) first(now time.Time) bool { return h.Count == 0 || h.Stale(now) || h.ahead(now) }
+
 // concurrent tells whether a failure is no repetition of the last one. An order
 // that waits asks again when the hold is over, however long ago it was placed.
 func (h *Hold) concurrent(f Failure, now time.Time) bool {
-	if h.Count == 0 || h.Stale(now) {
+	if h.first(now) {
 		return false
 	}
 	if f.Waiting {

@@ -99,6 +99,18 @@ func TestFailuresInARow(t *testing.T) {
 	}
 }
 
+// TestFailureAfterTheClockWasSetBack holds that a failure does not bring back the
+// end of a hold that was reckoned from another time.
+func TestFailureAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	year := 365 * 24 * time.Hour
+	h := limit.Hold{Since: start.Add(year), Last: start.Add(year), Until: start.Add(year + time.Hour), Count: 4}
+	h = h.After(limit.Failure{Verdict: limit.Verdict{Scope: limit.Set}, Placed: start}, start, 0)
+	if h.Until.Sub(start) != time.Minute || h.Count != 1 || !h.Since.Equal(start) {
+		t.Errorf("the hold is %+v, want that of a first failure", h)
+	}
+}
+
 var (
 	now     = start.Add(time.Hour)
 	before  = limit.Hold{Since: start, Last: start, Until: start.Add(time.Minute), Count: 1, Why: "no", Order: "a"}
