@@ -31,6 +31,16 @@ func newClaims() claims {
 	}
 }
 
+// forget gives up all places. What ended while nobody was at work gave up none.
+func (c *claims) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.holders)
+	clear(c.places)
+	clear(c.queues)
+	clear(c.waits)
+}
+
 // claim takes a place for an order, which gives up the one it had. It returns
 // who has the place.
 func (c *claims) claim(url string, id order.ID) order.ID {

@@ -91,6 +91,22 @@ func TestAPlaceThatBecomesFreeIsTakenSoon(t *testing.T) {
 	}
 }
 
+// TestAPlaceIsGivenUpByWhoEndsMeanwhile: an order that was ended while no engine ran
+// is in nobody's way when one does again.
+func TestAPlaceIsGivenUpByWhoEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	m, ca := withFakeCA(t)
+	m.withRole(nil)
+	m.write("role/other", fields{"acme_account_name": "ca", "allowed_domains": "example.com", "allowed_domain_options": "subdomains"})
+	givesOneOrder(ca)
+	m.awaitStatus("web", m.order(fields{"identifiers": "www.example.com"}), "awaiting-challenge-fulfillment")
+	m.b.stop(false)
+	m.delete("role/web", fields{"force": true})
+	m.periodic()
+	id := m.write("role/other/new-order", fields{"identifiers": "www.example.com"})["order_id"].(string)
+	m.awaitStatus("other", id, "awaiting-challenge-fulfillment")
+}
+
 // stored gives an order as it is stored.
 func (m *mount) stored(id string) *order.Order {
 	m.t.Helper()

@@ -93,6 +93,7 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 		<-before
 	}
 	b.relay.Forget()
+	b.claims.forget()
 	b.loadUntilDone(ctx, s, e)
 	b.relayReady(ctx)
 	var others sync.WaitGroup
