@@ -13,15 +13,31 @@ import (
 	"time"
 )
 
-// serverCertificate is a TLS certificate for 127.0.0.1 and localhost, from a CA that was made for it alone
-// and whose key is forgotten.
+// serverCertificate is a certificate with its key, from a CA that was made for it alone and whose key is
+// forgotten.
 type serverCertificate struct {
 	ca   []byte // PEM
 	cert []byte // PEM
 	key  []byte // PEM, PKCS #8
 }
 
+// newServerCertificate makes a TLS certificate for 127.0.0.1 and localhost.
 func newServerCertificate() (serverCertificate, error) {
+	leaf := template(2, "Test bed server")
+	leaf.KeyUsage, leaf.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	return newCertificate(leaf)
+}
+
+// newIssuingCA makes a CA that issues certificates below a root that was made for it alone.
+func newIssuingCA() (serverCertificate, error) {
+	issuer := template(2, "Test bed issuer")
+	issuer.IsCA, issuer.BasicConstraintsValid, issuer.KeyUsage = true, true, x509.KeyUsageCertSign
+	return newCertificate(issuer)
+}
+
+// newCertificate makes what a template describes, below a CA of its own.
+func newCertificate(wish *x509.Certificate) (serverCertificate, error) {
 	caKey, key, err := twoKeys()
 	if err != nil {
 		return serverCertificate{}, err
@@ -32,10 +48,7 @@ func newServerCertificate() (serverCertificate, error) {
 	if err != nil {
 		return serverCertificate{}, err
 	}
-	leaf := template(2, "Test bed server")
-	leaf.KeyUsage, leaf.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
+	der, err := x509.CreateCertificate(rand.Reader, wish, ca, key.Public(), caKey)
 	if err != nil {
 		return serverCertificate{}, err
 	}
@@ -45,7 +58,7 @@ func newServerCertificate() (serverCertificate, error) {
 	}
 	return serverCertificate{
 		ca:   toPEM("CERTIFICATE", caDER),
-		cert: toPEM("CERTIFICATE", leafDER),
+		cert: toPEM("CERTIFICATE", der),
 		key:  toPEM("PRIVATE KEY", keyDER),
 	}, nil
 }

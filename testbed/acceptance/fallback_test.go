@@ -72,13 +72,50 @@ func (s site) proveByDNS(t *testing.T, o order, name string) {
 // verifiedBy verifies the certificate of an order against a root.
 func (s site) verifiedBy(t *testing.T, root string, o order, name string) {
 	t.Helper()
-	leaf, err := testbed.ParseCertificate(o.read(t, o.path()+"/fetch-cert").text(t, "certificate"))
+	cert := o.read(t, o.path()+"/fetch-cert")
+	leaf, err := testbed.ParseCertificate(cert.text(t, "certificate"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots := x509.NewCertPool()
+	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(root))
-	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots}); err != nil {
+	for _, ca := range cert.texts(t, "ca_chain") {
+		intermediates.AppendCertsFromPEM([]byte(ca))
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: intermediates}); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestFallbackToStepCA: both other CAs of the role cannot be asked, and the third, of a third make, serves the
+// order.
+func TestFallbackToStepCA(t *testing.T) {
+	t.Parallel()
+	binary, err := testbed.BuildStepCA(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, testbed.PebbleOptions{})
+	if err := s.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ca, err := testbed.StartStepCA(t.Context(), binary, t.TempDir(), s.DNS.Resolver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ca.Stop)
+	s.withVaultPKI(t).Stop()
+	s.write(t, "config/acme-account/step", fields{
+		"directory_url": ca.DirectoryURL, "email_contacts": "admin@example.com", "trusted_ca": ca.TrustedCA,
+	})
+	role, domain := s.newRole(t, fields{"fallback_acme_accounts": "internal,step"})
+	s.Pebble.Stop()
+	o := s.newOrder(t, role, fields{"identifiers": domain})
+	s.proveByDNS(t, o, domain)
+	status := o.await(t, stateCompleted)
+	if shown := asJSON(t, status["fallback_from"]); status["acme_account_name"] != "step" || !strings.Contains(shown, "internal") {
+		t.Errorf("the order is served by %v, and has turned away from %s", status["acme_account_name"], shown)
+	}
+	s.verifiedBy(t, ca.TrustedCA, o, domain)
+	s.write(t, o.path()+"/revoke", nil)
 }
