@@ -9,27 +9,69 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-pki-external-ca/internal/acmetest"
 )
 
-// TestEverybodyAtOnce lets fifty clients make, read, use and delete the same few
-// accounts, roles and orders. Requests may be refused, each for a reason; none
-// may fail.
+// TestEverybodyAtOnce lets fifty clients make, read, use, renew and delete the same few
+// accounts, roles and orders, and change how they are dealt with. Requests may be
+// refused, each for a reason; none may fail, or wait for another for ever, and of
+// what has ended nothing is kept in memory.
 func TestEverybodyAtOnce(t *testing.T) {
 	t.Parallel()
-	m, ca := withFakeCA(t)
-	m.withRole(nil)
-	crowd := &visitors{mount: m, account: accountAt(ca.DirectoryURL, ca.TrustedCA)}
-	var running sync.WaitGroup
-	for i := range 50 {
-		running.Go(func() {
-			choose := rand.New(rand.NewPCG(uint64(i), 0)) //nolint:gosec // a choice, not a secret
-			for range 10 {
-				crowd.visit(choose)
+	for _, row := range []struct {
+		reason string
+		before func(*acmetest.ScriptServer)
+	}{
+		{"orders wait for their callers", func(*acmetest.ScriptServer) {}},
+		{"orders are done at once", (*acmetest.ScriptServer).PreAuthorize},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			t.Parallel()
+			m, ca := withFakeCA(t)
+			row.before(ca)
+			m.withRole(nil)
+			crowd := &visitors{mount: m, account: accountAt(ca.DirectoryURL, ca.TrustedCA)}
+			var running sync.WaitGroup
+			for i := range 50 {
+				running.Go(func() {
+					choose := rand.New(rand.NewPCG(uint64(i), 0)) //nolint:gosec // a choice, not a secret
+					for range 10 {
+						crowd.visit(choose)
+					}
+				})
 			}
+			running.Wait()
+			m.delete("role/web", fields{"force": true})
+			m.withRole(nil)
+			m.obtain(fields{"identifiers": "last.example.com"})
+			m.keepsNothingInMind()
 		})
 	}
-	running.Wait()
-	m.obtain(fields{"identifiers": "last.example.com"})
+}
+
+// keepsNothingInMind holds that nothing is remembered of orders once all have
+// ended, and that what is remembered of records is what storage holds.
+func (m *mount) keepsNothingInMind() {
+	m.t.Helper()
+	for _, role := range []string{"r0", "r1", "r2"} {
+		m.send(logical.DeleteOperation, "role/"+role, fields{"force": true})
+	}
+	eventually(m.t, "the work to end", func() bool { return m.b.running().orders.Len() == 0 })
+	c := &m.b.claims
+	if n := len(c.holders) + len(c.places) + len(c.queues) + len(c.waits) + len(m.b.passing.orders) + m.b.watches.Len(); n > 0 {
+		m.t.Errorf("%d things are remembered of orders that have ended", n)
+	}
+	m.b.reserved.Range(func(name, _ any) bool {
+		m.t.Errorf("%v is reserved for nobody", name)
+		return true
+	})
+	for _, key := range storedKeys(m.t, m.storage) {
+		entry, err := m.b.records.Over(m.storage).Get(m.t.Context(), key)
+		if err != nil || entry == nil || string(entry.Value) != m.record(key) {
+			m.t.Errorf("%s is remembered as another record (error %v)", key, err)
+		}
+	}
 }
 
 // visitors share what they know of each other's orders.
@@ -73,6 +115,14 @@ func (v *visitors) visit(choose *rand.Rand) {
 		{logical.ReadOperation, cached, fields{"identifiers": host}},
 		{logical.ListOperation, "role/web/active-orders", nil},
 		{logical.ListOperation, "lookup/orders/recent", nil},
+		{logical.UpdateOperation, "role/web/renew", fields{"identifiers": host, "force": true}},
+		{logical.UpdateOperation, "role/r" + name, fields{"auto_renew": choose.IntN(2) == 0, "reuse_key": true}},
+		{logical.UpdateOperation, "role/r" + name + "/issue", fields{"identifiers": host, "wait": 1}},
+		{logical.UpdateOperation, "role/r" + name + "/renew", fields{"identifiers": host, "force": true}},
+		{logical.UpdateOperation, "role/r" + name + "/new-order", fields{"identifiers": host, "force_new": true}},
+		{logical.UpdateOperation, "config", fields{"max_requests_per_account": 1 + choose.IntN(4)}},
+		{logical.ReadOperation, "config/acme-account/a" + name + "/limits", nil},
+		{logical.DeleteOperation, "config/acme-account/a" + name + "/limits", nil},
 	}
 	r := requests[choose.IntN(len(requests))]
 	resp, status, problem := v.send(r.op, r.path, r.body)
