@@ -106,6 +106,10 @@ bench: testbed ## Measure the plugin beside its yardsticks; BENCH=-write makes d
 soak: testbed ## Issue certificates for SOAK (1h) with faults all the while; the plugin must hold no more at the end.
 	cd testbed && go run ./cmd/soak -for $(SOAK)
 
+.PHONY: renewal-plot
+renewal-plot: ## Simulate a year of 10,000 certificates, and write what it shows into docs/renewal.md.
+	go test -count=1 -run '^TestYear$$' . -year.certificates 10000 -year.plot
+
 # The tests of DNS need root, too: name servers are looked for at port 53 (of addresses in 127.0.0.0/8).
 .PHONY: name-servers
 name-servers: ## Install BIND and PowerDNS for the tests if they are missing, as root on Debian.
