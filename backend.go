@@ -37,6 +37,8 @@ type backend struct {
 	jitter func() float64
 	// storagePause is how long work rests when storage fails.
 	storagePause time.Duration
+	// askPatience is how long a CA may take to say when to renew a certificate.
+	askPatience time.Duration
 	// tidyRest is how long storage is left to others between two steps of the
 	// deletion of old orders.
 	tidyRest time.Duration
@@ -93,6 +95,7 @@ func newBackend(now func() time.Time) *backend {
 		now:          now,
 		jitter:       rand.Float64,
 		storagePause: 5 * time.Second,
+		askPatience:  askPatience,
 		records:      store.NewCache(mostRemembered, remembered...).KnowAbsence(knownAbsent...),
 		tidyRest:     time.Second,
 		authorities:  newAuthorities(now),

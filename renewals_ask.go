@@ -12,8 +12,7 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/renewal"
 )
 
-// askPatience is how long a CA may take to say when to renew a certificate. There
-// is always a time to renew at without its word.
+// askPatience is short: there is always a time to renew at without the CA's word.
 const askPatience = 10 * time.Second
 
 // askCA asks when the CA would have a charge renewed (RFC 9773).
@@ -40,7 +39,7 @@ func (b *backend) renewalInfo(ctx context.Context, s logical.Storage, c *charge)
 	if err != nil {
 		return acme.RenewalInfo{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, b.askPatience)
 	defer cancel()
 	return ca.RenewalInfo(ctx, c.standing.Care.CertID)
 }

@@ -84,10 +84,16 @@ func (r *renewing) standing() *standing {
 // and tells when something is.
 func (r *renewing) tend(d time.Duration) time.Time {
 	r.t.Helper()
+	return r.tendAt(r.path(), d)
+}
+
+// tendAt is tend for another standing.
+func (r *renewing) tendAt(path string, d time.Duration) time.Time {
+	r.t.Helper()
 	r.advance(d)
 	lane := engine.Lane{Line: firstLook}
 	for {
-		next := r.b.tend(r.t.Context(), r.b.records.Over(r.storage), r.path(), &lane)
+		next := r.b.tend(r.t.Context(), r.b.records.Over(r.storage), path, &lane)
 		if next.IsZero() || next.After(r.now()) {
 			return next
 		}
