@@ -253,7 +253,7 @@ func TestOrderExpires(t *testing.T) {
 		t.Errorf("last_error is %q", why)
 	}
 	m.refused(http.StatusConflict, logical.ReadOperation, "role/web/order/"+id+"/fetch-cert", nil, "expired", "B.example.com")
-	m.refused(http.StatusNotFound, logical.ListOperation, "role/web/active-orders", nil)
+	eventually(t, "the order to be listed no more", func() bool { return m.list("role/web/active-orders", nil) == nil })
 }
 
 // TestOrdersThatAreNotThere: under every path of an order.

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -151,6 +152,26 @@ func (p *Pebble) RootNumber(ctx context.Context, number int) (string, error) {
 	return string(root), err
 }
 
+// Suggest has it say of a certificate of its own (PEM) when to renew it, and why (RFC 9773, section 4.2).
+func (p *Pebble) Suggest(ctx context.Context, certificate string, start, end time.Time, explanation string) error {
+	info, err := json.Marshal(map[string]any{
+		"suggestedWindow": map[string]time.Time{"start": start.UTC(), "end": end.UTC()}, "explanationURL": explanation,
+	})
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]string{"Certificate": certificate, "ARIResponse": string(info)})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.ManagementURL+"/set-renewal-info/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	_, err = p.do(request)
+	return err
+}
+
 // CertificateStatus is what the CA itself says of a certificate it issued.
 type CertificateStatus struct {
 	Status string // "Valid" or "Revoked"
@@ -172,6 +193,10 @@ func (p *Pebble) get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.do(request)
+}
+
+func (p *Pebble) do(request *http.Request) ([]byte, error) {
 	response, err := p.client.Do(request)
 	if err != nil {
 		return nil, err
@@ -179,7 +204,7 @@ func (p *Pebble) get(ctx context.Context, url string) ([]byte, error) {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s: %s", url, response.Status, body)
+		err = fmt.Errorf("%s %s: %s: %s", request.Method, request.URL, response.Status, body)
 	}
 	return body, err
 }

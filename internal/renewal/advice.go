@@ -18,17 +18,17 @@ func (w Window) is(other Window) bool { return w.Start.Equal(other.Start) && w.E
 // choose picks a time in the window, evenly by random in [0,1), so that what was
 // issued together is not renewed together (RFC 9773 §4.2). A window that is over
 // means at once. What of an open window lies in the first tenth of the
-// certificate's life, or where there is no time left for failures, is left out:
-// a CA that suggests the whole life of a certificate would have it renewed again
-// and again, or too late.
+// certificate's life, or where nobody takes it any more, is left out: a CA that
+// suggests the whole life of a certificate would have it renewed again and again,
+// or too late.
 func (w Window) choose(l Life, now time.Time, random float64) time.Time {
 	if !w.End.After(now) {
 		return now
 	}
 	start := later(w.Start, l.earliest())
-	end := earlier(w.End, l.latest())
+	end := earlier(w.End, l.stale())
 	if !start.Before(end) {
-		return earlier(start, l.latest())
+		return earlier(start, l.stale())
 	}
 	return start.Add(time.Duration(random * float64(end.Sub(start))))
 }

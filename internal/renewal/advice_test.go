@@ -25,8 +25,8 @@ func TestChosenTime(t *testing.T) {
 		{window(19*day, 21*day), 20 * day, 0.25, 19*day + 12*time.Hour, "the window is open: a time that has passed is at once, too"},
 		{window(-time.Hour, -time.Minute), time.Hour, 0.9, time.Hour, "an incident right after the issuance"},
 		{window(0, 90*day), 0, 0, 9 * day, "a CA that suggests the whole life is not asked for a new certificate at once"},
-		{window(0, 90*day), 0, 0.999999, 90*day - 90*day/20, "nor so late that there is no time for a failure"},
-		{window(200*day, 300*day), 0, 0.5, 90*day - 90*day/20, "a window after the end"},
+		{window(0, 90*day), 0, 0.999999, 90*day - 90*day*15/100, "nor so late that Vault Agent takes it no more"},
+		{window(200*day, 300*day), 0, 0.5, 90*day - 90*day*15/100, "a window after the end"},
 		{window(0, day), time.Hour, 0.5, 9 * day, "an open window that ends too early: such a CA would have it renewed without end"},
 	} {
 		var a renewal.Advice

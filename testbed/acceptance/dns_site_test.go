@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"vault-plugin-secrets-pki-external-ca/testbed"
 )
@@ -37,12 +38,13 @@ type dnsSite struct {
 }
 
 // newDNSSite starts a Vault, a CA and name servers. The mount asks the resolver, every second, for at most a minute.
-func newDNSSite(t *testing.T) dnsSite {
+// The CA has profiles by which certificates are valid for so long; without any, its own.
+func newDNSSite(t *testing.T, profiles map[string]time.Duration) dnsSite {
 	t.Helper()
 	s := dnsSite{site{&testbed.Bed{Binaries: shared.Binaries, Dir: t.TempDir(), DNS: shared.DNS}}, newNameServers(t)}
 	var err error
 	s.Pebble, err = testbed.StartPebble(t.Context(), testbed.PebbleOptions{
-		Binary: s.Binaries.Pebble, Dir: s.Dir, Resolver: s.outside.Addr,
+		Binary: s.Binaries.Pebble, Dir: s.Dir, Resolver: s.outside.Addr, Profiles: profiles,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // servers; each uses names of its own.
 func TestDNS(t *testing.T) {
 	t.Parallel()
-	s := newDNSSite(t)
+	s := newDNSSite(t, nil)
 	for _, part := range []struct {
 		what string
 		test func(*testing.T)
