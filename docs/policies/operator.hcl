@@ -1,5 +1,5 @@
 # The people who run the engine: they make accounts at CAs, DNS providers and roles for applications, watch
-# orders, and revoke. They order no certificates and read no private keys; "fetch-cert" and "cached" are not here.
+# orders, and revoke. They order no names anew and read no private keys; "fetch-cert" and "cached" are not here.
 # For an engine enabled at pki-external-ca/.
 
 path "pki-external-ca/config" {
@@ -53,6 +53,11 @@ path "pki-external-ca/role/+" {
 
 path "pki-external-ca/role/+/active-orders/" {
   capabilities = ["list"]
+}
+
+# To replace a certificate at once. The new one goes to whoever reads the old one.
+path "pki-external-ca/role/+/renew" {
+  capabilities = ["create", "update"]
 }
 
 path "pki-external-ca/role/+/order/+/status" {
