@@ -191,6 +191,17 @@ func TestAccountsOfARole(t *testing.T) {
 	m.delete("config/acme-account/second", nil)
 }
 
+// TestKeysOfFallbacksAreNotCertified: RFC 8555 §11.1 holds for every account that an
+// order may turn to.
+func TestKeysOfFallbacksAreNotCertified(t *testing.T) {
+	t.Parallel()
+	m, _, _ := withFallback(t)
+	for _, name := range []string{"ca", "second"} {
+		csr := requestPEM(t, m.accountKey(name), request509{DNSNames: []string{"www.example.com"}})
+		m.refused(http.StatusBadRequest, logical.UpdateOperation, "role/web/new-order", fields{"csr": csr}, "ACME account", name)
+	}
+}
+
 // TestAccountsThatServe: an account that an order has turned to is kept, and its
 // key too, also when the role names it no more; one that it has yet to turn to may
 // go, and is passed over.

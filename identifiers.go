@@ -2,6 +2,7 @@ package pkiexternalca
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,21 +105,31 @@ func (b *backend) fillOrder(ctx context.Context, s logical.Storage, w wish, o *o
 	return named.ids, nil
 }
 
+// notItsKey refuses to certify the key of an account.
+func notItsKey(ctx context.Context, s logical.Storage, name string, public crypto.PublicKey) error {
+	acct, err := accounts.Get(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	key, err := acct.Signer()
+	if err != nil {
+		return err
+	}
+	if keys.Same(key.Public(), public) {
+		return badRequest("csr has the key of the ACME account %q; a certificate needs a key of its own (RFC 8555 §11.1)", name)
+	}
+	return nil
+}
+
 func fillFromCSR(ctx context.Context, s logical.Storage, o *order.Order, text string) ([]identifier.Identifier, error) {
 	csr, err := order.ParseCSR(text)
 	if err != nil {
 		return nil, badRequest("csr %w", err)
 	}
-	acct, err := accounts.Get(ctx, s, o.Account)
-	if err != nil {
-		return nil, err
-	}
-	key, err := acct.Signer()
-	if err != nil {
-		return nil, err
-	}
-	if keys.Same(key.Public(), csr.PublicKey) {
-		return nil, badRequest("csr has the key of the ACME account; a certificate needs a key of its own (RFC 8555 §11.1)")
+	for _, name := range append([]string{o.Account}, o.Fallbacks...) {
+		if err := notItsKey(ctx, s, name, csr.PublicKey); err != nil {
+			return nil, err
+		}
 	}
 	named, err := identifiersOf(csr)
 	if err != nil {
