@@ -71,6 +71,7 @@ func TestOperatorPolicy(t *testing.T) {
 		{false, "GET", o.path() + "/fetch-cert", nil},
 		{false, "GET", "role/" + other + "/cached?identifiers=" + domain, nil},
 		{false, "POST", "role/" + other + "/issue", fields{"identifiers": domain}},
+		{true, "POST", "role/" + other + "/renew", fields{"identifiers": domain, "force": true}},
 		{true, "POST", o.path() + "/revoke", fields{"reason": "superseded"}},
 		{true, "DELETE", role, nil},
 		{true, "DELETE", account, nil},
