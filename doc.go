@@ -10,8 +10,11 @@
 //   - internal/acmeclient: the requests of RFC 8555
 //   - internal/engine: when what is worked on, and by how many
 //   - internal/field: the fields of the API, written once
-//   - internal/store: typed records in Vault's storage
-//   - domainmatch: which names a role may order
+//   - internal/store: typed records in Vault's storage, and those kept in memory
+//   - internal/limit, internal/renewal, internal/retention: when to order, to
+//     renew, to delete; arithmetic alone
+//   - internal/dnsprovider, internal/dns01, internal/http01: proving names
+//   - domainmatch, internal/identifier: which names and addresses a role may order
 //
 // A request validates, stores, wakes the engine and answers. The engine takes
 // each order from state to state, stores it before others hear of it, and goes on
