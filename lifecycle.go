@@ -114,12 +114,25 @@ func (b *backend) supervise(ctx context.Context, s logical.Storage, e engines, b
 // stop ends the engine. With for good it also waits for it, but no longer than
 // a second: Vault waits for us, and what was not stored is done again later.
 func (b *backend) stop(forGood bool) {
+	stopped := b.halt(forGood)
+	if stopped == nil || !forGood {
+		return
+	}
+	select {
+	case <-stopped:
+	case <-time.After(time.Second):
+	}
+}
+
+// halt tells the engine to end, and gives what is closed when it has; nil when
+// none ran. Whoever waits for that holds no lock, which the last steps may need.
+func (b *backend) halt(forGood bool) (stopped <-chan struct{}) {
 	l := &b.lifecycle
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = l.closed || forGood
 	if l.engines.orders == nil {
-		return
+		return nil
 	}
 	l.cancel()
 	l.engines = engines{}
@@ -127,13 +140,7 @@ func (b *backend) stop(forGood bool) {
 	b.watches.NotifyAll() // nothing more will come here
 	b.passing.forget()
 	b.relay.Forget() // another node may be at work from now on
-	if !forGood {
-		return
-	}
-	select {
-	case <-l.stopped:
-	case <-time.After(time.Second):
-	}
+	return l.stopped
 }
 
 // running gives the engines, nil while none runs.
