@@ -196,3 +196,18 @@ func TestProgramHoldsNothingOfTheTests(t *testing.T) {
 		}
 	}
 }
+
+// TestProgramIsReleasedWithoutProfiles wants the file that writes profiles to be
+// left out unless it is asked for, and to be there for the bench that does.
+func TestProgramIsReleasedWithoutProfiles(t *testing.T) {
+	t.Parallel()
+	for tags, want := range map[string]string{"": "[main.go]", "profile": "[main.go profile.go]"} {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-tags="+tags, "-f", "{{.GoFiles}}", "./cmd/"+module).Output()
+		if err != nil {
+			t.Fatalf("listing the files of the program: %v", err)
+		}
+		if got := strings.TrimSpace(string(out)); got != want {
+			t.Errorf("with the tags %q the program is made of %s, want %s", tags, got, want)
+		}
+	}
+}

@@ -18,6 +18,9 @@ type Binaries struct {
 	Plugin       string // the plugin under test
 }
 
+// ProfileVariable is what tells a plugin of [BuildProfiled] the file to write to, which appears when it is complete.
+const ProfileVariable = "PKI_EXTERNAL_CA_CPU_PROFILE"
+
 // part is one program that Build makes.
 type part struct {
 	name    string   // file name below .testbed/bin
@@ -52,6 +55,11 @@ var (
 	}
 	pluginPart = part{
 		name: PluginName, from: ".", main: "./cmd/" + PluginName, flags: []string{"-trimpath"},
+		env: []string{"CGO_ENABLED=0"}, takes: "about a minute",
+	}
+	// The plugin as released but for the way to ask it where its processor time goes.
+	profiledPart = part{
+		name: PluginName + "-profiled", from: ".", main: "./cmd/" + PluginName, flags: []string{"-trimpath", "-tags", "profile"},
 		env: []string{"CGO_ENABLED=0"}, takes: "about a minute",
 	}
 	// The plugin under the race detector shares what "go test -race" has compiled.
@@ -90,6 +98,17 @@ func Build(ctx context.Context, w io.Writer) (Binaries, error) {
 		Challtestsrv: b.path(challtestsrvPart),
 		Plugin:       b.path(plugin),
 	}, nil
+}
+
+// BuildProfiled makes the plugin that writes a profile of its processor time between two SIGUSR1 (see
+// [ProfileVariable]), and returns its path.
+func BuildProfiled(ctx context.Context, w io.Writer) (string, error) {
+	b, err := newBuilder(w)
+	if err != nil {
+		return "", err
+	}
+	defer b.unlock()
+	return b.path(profiledPart), b.make(ctx, profiledPart)
 }
 
 // builder holds the lock on .testbed/bin.

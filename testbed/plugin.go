@@ -27,21 +27,24 @@ func (v *Vault) InstallPlugin(binary string) (sum string, err error) {
 	return hex.EncodeToString(digest[:]), nil
 }
 
-// RegisterArgs are the arguments of the vault command that registers the plugin.
-func RegisterArgs(sum string) []string {
-	return []string{
-		"plugin", "register", "-sha256=" + sum, "-version=" + pluginVersion, "-command=" + PluginName,
-		"secret", CatalogName,
+// RegisterArgs are the arguments of the vault command that registers the plugin, to be run with variables
+// ("NAME=value") in its environment.
+func RegisterArgs(sum string, env ...string) []string {
+	args := []string{"plugin", "register", "-sha256=" + sum, "-version=" + pluginVersion, "-command=" + PluginName}
+	for _, variable := range env {
+		args = append(args, "-env="+variable)
 	}
+	return append(args, "secret", CatalogName)
 }
 
-// EnablePlugin installs the plugin, registers it and enables it at its default path.
-func (v *Vault) EnablePlugin(ctx context.Context, binary string) error {
+// EnablePlugin installs the plugin, registers it with variables ("NAME=value") in its environment, and
+// enables it at its default path.
+func (v *Vault) EnablePlugin(ctx context.Context, binary string, env ...string) error {
 	sum, err := v.InstallPlugin(binary)
 	if err != nil {
 		return fmt.Errorf("install the plugin: %w", err)
 	}
-	if _, err := v.Run(ctx, RegisterArgs(sum)...); err != nil {
+	if _, err := v.Run(ctx, RegisterArgs(sum, env...)...); err != nil {
 		return err
 	}
 	_, err = v.Run(ctx, "secrets", "enable", CatalogName)
