@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/go-acme/lego/v4 v4.35.2
+	github.com/google/pprof v0.0.0-20250403155104-27863c87afa6
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/hashicorp/vault-plugin-secrets-kv v0.25.0
 	github.com/hashicorp/vault/api v1.22.0

@@ -55,6 +55,7 @@ type section struct {
 var sections = []section{
 	{"issuance", measureIssuance},
 	{"burst", measureBurst},
+	{"profile", measureProfile},
 	{"reads", measureReads},
 	{"names", measureNames},
 	{"storage", measureStorage},
@@ -80,7 +81,7 @@ func run(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBench(ctx, s)
+	b, err := newBench(ctx, s, released)
 	if err != nil {
 		return err
 	}

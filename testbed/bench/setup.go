@@ -26,7 +26,15 @@ type bench struct {
 	started               int // issuances, which makes every name a new one
 }
 
-func newBench(ctx context.Context, s settings) (*bench, error) {
+// plugged installs one of the builds of the plugin.
+type plugged func(context.Context, *bench) error
+
+// released is the plugin as everybody has it.
+func released(ctx context.Context, b *bench) error {
+	return b.bed.Vault.EnablePlugin(ctx, b.bed.Binaries.Plugin)
+}
+
+func newBench(ctx context.Context, s settings, plug plugged) (*bench, error) {
 	root, err := testbed.Root()
 	if err != nil {
 		return nil, err
@@ -36,18 +44,18 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{settings: s, root: root, dir: dir}
-	if err := b.start(ctx); err != nil {
+	if err := b.start(ctx, plug); err != nil {
 		b.close()
 		return nil, err
 	}
 	return b, nil
 }
 
-func (b *bench) start(ctx context.Context) (err error) {
+func (b *bench) start(ctx context.Context, plug plugged) (err error) {
 	if b.bed, err = testbed.NewBed(ctx, b.dir, os.Stderr); err != nil {
 		return err
 	}
-	if err := b.bed.Vault.EnablePlugin(ctx, b.bed.Binaries.Plugin); err != nil {
+	if err := plug(ctx, b); err != nil {
 		return err
 	}
 	b.vault = b.bed.Vault.Client()
