@@ -51,10 +51,11 @@ type Collection[T any] struct {
 	Shared bool
 }
 
-// envelope is a record as it lies in storage.
-type envelope struct {
-	Version int             `json:"version"`
-	Data    json.RawMessage `json:"data"`
+// envelope is a record as it lies in storage: D is the record's type, or raw
+// JSON where that is not known yet.
+type envelope[D any] struct {
+	Version int `json:"version"`
+	Data    D   `json:"data"`
 }
 
 // Get reads a record; the error wraps [ErrNotFound] when there is none.
@@ -91,8 +92,19 @@ func (c Collection[T]) raw(ctx context.Context, s logical.Storage, key string) (
 	return entry, &atomic.Value{}, err
 }
 
+// decode reads what was written by this version in one go, which is nearly
+// everything; whatever is odd is looked at step by step, to say what.
 func (c Collection[T]) decode(raw []byte) (*T, error) {
-	var env envelope
+	var current envelope[*T]
+	err := json.Unmarshal(raw, &current)
+	if err == nil && current.Version == c.Version && current.Data != nil {
+		return current.Data, nil
+	}
+	return c.decodeInSteps(raw)
+}
+
+func (c Collection[T]) decodeInSteps(raw []byte) (*T, error) {
+	var env envelope[json.RawMessage]
 	if err := json.Unmarshal(raw, &env); err != nil {
 		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
@@ -127,11 +139,7 @@ func (c Collection[T]) upgrade(from int, data json.RawMessage) (json.RawMessage,
 
 // Put writes a record.
 func (c Collection[T]) Put(ctx context.Context, s logical.Storage, name string, rec *T) error {
-	data, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("encoding %s %q: %w", c.Kind, name, err)
-	}
-	raw, err := json.Marshal(envelope{Version: c.Version, Data: data})
+	raw, err := json.Marshal(envelope[*T]{Version: c.Version, Data: rec})
 	if err != nil {
 		return fmt.Errorf("encoding %s %q: %w", c.Kind, name, err)
 	}
