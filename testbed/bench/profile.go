@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// profileTime is long enough for a hundred samples of each percent that matters.
+	// profileTime gathers a few hundred samples of either process, one for each
+	// 10ms of work: shares are good to a few percent of the whole.
 	profileTime = 10 * time.Second
 	// profilePatience is how long the plugin may take to write what it gathered.
 	profilePatience = 10 * time.Second

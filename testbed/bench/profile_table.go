@@ -25,7 +25,7 @@ func (p profiled) table() table {
 		title: fmt.Sprintf("Where the processor time of %d orders at once goes", burstOrders),
 		about: fmt.Sprintf(`Profiles of both processes during %s of such bursts at a CA that looks at challenges, in servers of their own. A
 sample counts for the innermost function that is of one of the kinds; the processor time is what the system accounts
-per certificate.
+per certificate. There is a sample for each 10ms of work, so that shares are good to a few percent of the whole.
 
 %s`, profileTime, wrapped(p.reading())),
 		columns: []string{"per certificate", "plugin", "share", "Vault", "share"},
