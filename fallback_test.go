@@ -107,10 +107,27 @@ func TestFallbackFromALimit(t *testing.T) {
 	}
 	second.On(acmetest.NewOrder, exhausted)
 	last := m.refusedByCA("last.example.com")
-	m.refused(http.StatusTooManyRequests, logical.UpdateOperation, "role/web/new-order", fields{"identifiers": "more.example.com"}, "second", "held back")
+	m.refused(http.StatusTooManyRequests, logical.UpdateOperation, "role/web/new-order", fields{"identifiers": "more.example.com"}, `account "ca"`, "held back")
 	second.On(acmetest.NewOrder, nil)
 	m.delete("config/acme-account/second/limits", nil)
 	m.awaitStatus("web", last, "completed")
+}
+
+// TestHeldBackUntilTheFirstIsOver: where all accounts have a limit, an order is told
+// of the one that is over first, or a renewal would wait for the last.
+func TestHeldBackUntilTheFirstIsOver(t *testing.T) {
+	t.Parallel()
+	clock := &leaping{}
+	m, first, second := withFallback(t, clock.option)
+	first.On(acmetest.NewOrder, rateLimited("too many new orders", "1200"))
+	second.On(acmetest.NewOrder, exhausted)
+	m.refusedByCA("www.example.com")
+	eventually(t, "both CAs to have been asked", func() bool { return m.read("config/acme-account/second/limits", nil)["held"] == true })
+	m.refused(http.StatusTooManyRequests, logical.UpdateOperation, "role/web/new-order", fields{"identifiers": "next.example.com"}, `account "ca"`, "(retry_after=1")
+	first.On(acmetest.NewOrder, nil)
+	m = clock.leap(m, 21*time.Minute)
+	id, _ := m.obtain(fields{"identifiers": "later.example.com"})
+	m.servedBy(id, "ca", "", "")
 }
 
 // TestNoFallbackFromAJudgement: names that one CA does not take for proven are not

@@ -55,27 +55,38 @@ func holds(ctx context.Context, s logical.Storage, name string, values []string)
 // admit refuses an order that is not to be placed now because of what the CA has
 // said to earlier ones. Nothing that a caller sends overrides it; an operator may
 // lift the hold. An account with a limit that holds for longer than the order can
-// wait is passed over for the next one.
+// wait is passed over for the next one. When none is left the order is held back
+// until the first of them takes orders again, not until the last does.
 func (b *backend) admit(ctx context.Context, s logical.Storage, o *order.Order) error {
-	for {
+	var refusal error
+	var until time.Time
+	for now := b.now(); ; {
 		account, set, err := holds(ctx, s, o.Account, o.Values())
 		if err != nil {
 			return err
 		}
-		now := b.now()
-		switch {
-		case account.InForce(now):
-			if !o.PassOver(account.Why, account.Until.Sub(now), now) {
-				return heldAccount(o, account, now)
-			}
-		case set.InForce(now):
-			if !set.Elsewhere() || !o.PassOver(set.Why, set.Until.Sub(now), now) {
-				return heldSet(o, set, now)
-			}
-		default:
+		hold, passable := account, true
+		if !account.InForce(now) {
+			hold, passable = &set.Hold, set.Elsewhere()
+		}
+		if !hold.InForce(now) {
 			return nil
 		}
+		if refusal == nil || hold.Until.Before(until) {
+			refusal, until = held(o, account, set, now), hold.Until
+		}
+		if !passable || !o.PassOver(hold.Why, hold.Until.Sub(now), now) {
+			return refusal
+		}
 	}
+}
+
+// held tells of the hold that is in the way, first of that on the account.
+func held(o *order.Order, account *limit.Hold, set *setHold, now time.Time) error {
+	if account.InForce(now) {
+		return heldAccount(o, account, now)
+	}
+	return heldSet(o, set, now)
 }
 
 func heldAccount(o *order.Order, hold *limit.Hold, now time.Time) error {
