@@ -18,9 +18,12 @@ type reason struct {
 	code int
 }
 
+// keyCompromise is the code of the reason that is about the key (RFC 5280 §5.3.1).
+const keyCompromise = 1
+
 var reasons = []reason{
 	{"unspecified", 0},
-	{"key-compromise", 1},
+	{"key-compromise", keyCompromise},
 	{"ca-compromise", 2},
 	{"affiliation-changed", 3},
 	{"superseded", 4},
@@ -89,11 +92,38 @@ func (b *backend) revoke(ctx context.Context, req *request) (*logical.Response, 
 	if err := b.revokeAtCA(ctx, req.Storage, o, why); err != nil {
 		return nil, err
 	}
-	// What the CA has done must be noted even if the client has gone.
-	return nil, b.changeOrder(context.WithoutCancel(ctx), req.Storage, o.ID, func(o *order.Order) error {
+	ctx = context.WithoutCancel(ctx) // what the CA has done must be noted even if the client has gone
+	if why.code == keyCompromise {
+		if err := b.spreadCompromise(ctx, req.Storage, o); err != nil {
+			return nil, err
+		}
+	}
+	return nil, b.changeOrder(ctx, req.Storage, o.ID, func(o *order.Order) error {
 		o.MarkRevoked(b.now())
 		return nil
 	})
+}
+
+// spreadCompromise notes in the renewals that have certified the key of an order
+// anew that others have it, so that no later one does. It comes before the end of
+// the order is noted: a revocation that is repeated after a crash does it again.
+func (b *backend) spreadCompromise(ctx context.Context, s logical.Storage, o *order.Order) error {
+	for from, next := o.ID, o.RenewedBy; next != ""; {
+		id := next
+		next = ""
+		err := b.changeOrder(ctx, s, id, func(later *order.Order) error {
+			if later.KeyFrom != from {
+				return errUnchanged
+			}
+			later.KeyCompromised, next = true, later.RenewedBy
+			return nil
+		})
+		if absent(err) != nil {
+			return err
+		}
+		from = id
+	}
+	return nil
 }
 
 // revokeAtCA asks the CA. A crash between its answer and ours repeats the

@@ -49,3 +49,25 @@ func TestRevokedKeyIsNotReused(t *testing.T) {
 		}
 	}
 }
+
+// TestCompromisedKeyIsNotReused: a key that others have is certified no more, though
+// it is an earlier certificate for it that was revoked for that. Other reasons say
+// nothing about the key.
+func TestCompromisedKeyIsNotReused(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{"superseded", "key-compromise"} {
+		r := newRenewing(t, fields{"reuse_key": true})
+		renew := func() any {
+			id := r.write("role/web/renew", with(cachedNames, fields{"force": true}))["order_id"].(string)
+			r.awaitStatus("web", id, "completed")
+			return r.cached()["private_key"]
+		}
+		first := r.issued()
+		renew()
+		before := renew()
+		r.write("role/web/order/"+first+"/revoke", fields{"reason": reason})
+		if same := renew() == before; same != (reason == "superseded") {
+			t.Errorf("%s: the key is the same: %t", reason, same)
+		}
+	}
+}

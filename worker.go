@@ -164,7 +164,7 @@ type safe struct {
 func (s safe) Key(ctx context.Context, id order.ID) (crypto.Signer, error) {
 	o, err := orders.Get(ctx, s, orderPath(id))
 	switch {
-	case err == nil && o.State == order.StateRevoked:
+	case err == nil && (o.State == order.StateRevoked || o.KeyCompromised):
 		return nil, order.ErrNoKey
 	case absent(err) != nil:
 		return nil, err

@@ -72,6 +72,9 @@ type Order struct {
 	Replaces string `json:"replaces,omitempty"`
 	// KeyFrom is the order whose key is to be certified again; empty for a new key.
 	KeyFrom ID `json:"key_from,omitempty"`
+	// KeyCompromised tells that another certificate for the order's key was revoked
+	// because others have the key.
+	KeyCompromised bool `json:"key_compromised,omitempty"`
 	// DNSProvider pins the provider of all proofs by DNS ("rfc2136/internal");
 	// empty to go by the providers' identifiers.
 	DNSProvider string `json:"dns_provider,omitempty"`
