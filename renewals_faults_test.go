@@ -177,6 +177,24 @@ func TestRenewalIsHeldBack(t *testing.T) {
 	r.renewedFrom(before["serial_number"])
 }
 
+// TestRenewalAfterALiftedLimit holds that a renewal does not wait for the end of a
+// limit that an operator has lifted.
+func TestRenewalAfterALiftedLimit(t *testing.T) {
+	t.Parallel()
+	r := newRenewing(t, fields{"auto_renew": true})
+	r.issued()
+	before := r.cached()
+	r.advance(61 * day)
+	hold := &limit.Hold{Last: r.now(), Until: r.now().Add(7 * day), Count: 1, Why: "too many orders", Order: "another"}
+	if err := accountHolds.Put(t.Context(), r.b.records.Over(r.storage), "ca", hold); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(time.Minute)
+	r.delete("config/acme-account/ca/limits", nil)
+	r.pass(2 * time.Hour)
+	r.renewedFrom(before["serial_number"])
+}
+
 // TestOverdue holds that who gets a certificate that Vault could not renew is told
 // so, gets it as long as it is valid, and is told why there is none afterwards.
 func TestOverdue(t *testing.T) {

@@ -81,10 +81,12 @@ func (p *Plan) Failed(why string, now time.Time, jitter float64) {
 
 // Held notes that no renewal is possible before a time that somebody else has
 // set. That is no failure of this certificate's, and does not count: the pauses
-// after failures would outlast by far what it has to wait for. random is in [0,1).
+// after failures would outlast by far what it has to wait for. An operator may have
+// lifted it before, so it is looked at every hour, which asks nobody outside.
+// random is in [0,1).
 func (p *Plan) Held(why string, until, now time.Time, random float64) {
 	p.LastError, p.Tried = why, now
-	p.Retry = later(until, now.Add(time.Minute)).Add(p.apart(now, random))
+	p.Retry = later(earlier(until, now.Add(time.Hour)), now.Add(time.Minute)).Add(p.apart(now, random))
 }
 
 // Catchup is how long what should have been done at a time, when nobody was at
