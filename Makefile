@@ -57,15 +57,16 @@ test-unit: name-servers ## Run the tests of the plugin's own packages under the 
 	go test -race ./...
 
 # -count=1: what these tests drive is built by the tests themselves, so the go command cannot know that it changed.
+# -parallel: they wait for servers and for time most of the while.
 .PHONY: test-acceptance
 test-acceptance: name-servers web-servers testbed ## Run the tests that drive a real Vault, a real CA and the real command line, with the race detector inside the plugin.
-	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m $(TESTBED_PACKAGES)
+	cd testbed && TESTBED_RACE=1 go test -count=1 -timeout 20m -parallel 4 $(TESTBED_PACKAGES)
 	cd testbed/bench && go test ./...
 
 # What is released is another binary than the one that looks for races.
 .PHONY: test-release
 test-release: name-servers web-servers testbed ## Run the main jobs among them once more with the plugin as it is released.
-	cd testbed && go test -count=1 -timeout 20m -run '$(RELEASE_TESTS)' ./acceptance
+	cd testbed && go test -count=1 -timeout 20m -parallel 4 -run '$(RELEASE_TESTS)' ./acceptance
 
 .PHONY: test-short
 test-short: name-servers ## Run the unit tests only, without the race detector.
