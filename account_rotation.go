@@ -31,20 +31,13 @@ func (b *backend) newRotation(s logical.Storage) *engine.Engine {
 // loadRotations has every account looked at once; when its key is due is in its
 // record. However often storage fails, it is tried again.
 func (b *backend) loadRotations(ctx context.Context, s logical.Storage, e *engine.Engine) {
-	for ctx.Err() == nil {
+	b.untilDone(ctx, "loading the accounts whose keys are to be rotated", func() error {
 		names, err := accounts.List(ctx, s, "")
-		if err == nil || ctx.Err() != nil {
-			for _, name := range names {
-				e.Wake(name)
-			}
-			return
+		for _, name := range names {
+			e.Wake(name)
 		}
-		b.Logger().Error("loading the accounts whose keys are to be rotated failed and will be tried again", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(b.storagePause):
-		}
-	}
+		return err
+	})
 }
 
 // wakeRotation has an account that was written looked at when its key is due.

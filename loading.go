@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-pki-external-ca/internal/abreast"
 	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/store"
@@ -17,21 +16,27 @@ import (
 
 // loadUntilDone schedules every active order, however often storage fails.
 func (b *backend) loadUntilDone(ctx context.Context, s logical.Storage, e engines) {
-	for {
-		err := b.applyConfig(ctx, s)
-		if err == nil {
-			err = loadDebts(ctx, s, e.debts)
+	b.untilDone(ctx, "loading the active orders", func() error {
+		if err := b.applyConfig(ctx, s); err != nil {
+			return err
 		}
-		if err == nil {
-			err = b.load(ctx, s, e.orders)
+		if err := loadDebts(ctx, s, e.debts); err != nil {
+			return err
 		}
+		return b.load(ctx, s, e.orders)
+	})
+}
+
+// untilDone does what needs storage until it has succeeded, or ctx has ended.
+func (b *backend) untilDone(ctx context.Context, doing string, do func() error) {
+	for ctx.Err() == nil {
+		err := do()
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		b.Logger().Error("loading the active orders failed and will be tried again", "error", err)
+		b.Logger().Error(doing+" failed and will be tried again", "error", err)
 		select {
 		case <-ctx.Done():
-			return
 		case <-time.After(b.storagePause):
 		}
 	}
@@ -55,18 +60,7 @@ func (b *backend) load(ctx context.Context, s logical.Storage, e *engine.Engine)
 	if err != nil {
 		return err
 	}
-	var next atomic.Int64
-	var failed [readers]error
-	var reading sync.WaitGroup
-	for r := range readers {
-		reading.Go(func() {
-			for n := next.Add(1); int(n) <= len(marks) && failed[r] == nil; n = next.Add(1) {
-				failed[r] = b.loadOrder(ctx, s, e, marks[n-1])
-			}
-		})
-	}
-	reading.Wait()
-	return errors.Join(failed[:]...)
+	return abreast.Do(len(marks), readers, func(i int) error { return b.loadOrder(ctx, s, e, marks[i]) })
 }
 
 func activeMarks(ctx context.Context, s logical.Storage) ([]mark, error) {

@@ -2,7 +2,6 @@ package pkiexternalca
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"vault-plugin-secrets-pki-external-ca/internal/field"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
 	"vault-plugin-secrets-pki-external-ca/internal/renewal"
-	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
 func (b *backend) pathIssue() *framework.Path {
@@ -183,14 +181,14 @@ func (b *backend) inHand(ctx context.Context, s logical.Storage, path string, at
 	}
 	o, err := orders.Get(ctx, s, orderPath(at.Order))
 	if err != nil {
-		return nil, passOver(err)
+		return nil, absent(err)
 	}
 	if !servable(o) || !alike(o, draft) {
 		return nil, nil
 	}
 	d, err := deliver(ctx, s, o, t.format)
 	if err != nil {
-		return nil, passOver(err)
+		return nil, absent(err)
 	}
 	return &holding{&charge{path: path, standing: at, order: o, role: &role{renewalWishes: t.renewalWishes}}, d}, nil
 }
@@ -239,7 +237,7 @@ func (b *backend) takeBreath(ctx context.Context, s logical.Storage, id order.ID
 	}
 	o, err := orders.Get(ctx, s, orderPath(id))
 	if err != nil {
-		return passOver(err)
+		return absent(err)
 	}
 	failed := o.State == order.StateError || o.State == order.StateExpired
 	now := b.now()
@@ -249,15 +247,6 @@ func (b *backend) takeBreath(ctx context.Context, s logical.Storage, id order.ID
 	}
 	return status(http.StatusTooManyRequests, "the order before ended in %s: %s; another is made from %s on %s",
 		o.State.Status(), o.LastError, field.FormatTime(again), tags(o, retryAfter(again.Sub(now))))
-}
-
-// passOver makes nothing of a record that is gone, or that nobody will ever
-// read: another certificate takes its place.
-func passOver(err error) error {
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
-		return nil
-	}
-	return err
 }
 
 func tooMuch(o *order.Order, l renewal.Life) error {

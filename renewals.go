@@ -2,14 +2,12 @@ package pkiexternalca
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-pki-external-ca/internal/engine"
 	"vault-plugin-secrets-pki-external-ca/internal/order"
-	"vault-plugin-secrets-pki-external-ca/internal/store"
 )
 
 // charge is a certificate that is taken care of: where its role stands with its
@@ -38,14 +36,6 @@ func (b *backend) chargeOf(ctx context.Context, s logical.Storage, path string) 
 		return nil, absent(err)
 	}
 	return &charge{path: path, standing: at, order: o, role: r}, nil
-}
-
-// absent drops the error about a record that is not there, or is no use.
-func absent(err error) error {
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
-		return nil
-	}
-	return err
 }
 
 // tend does what is due for the certificate of a standing, and returns when to

@@ -37,17 +37,7 @@ func (b *backend) newKeeper(s logical.Storage) *engine.Engine {
 // loadRenewals schedules every standing; when each is due is in its record, which
 // the worker reads. However often storage fails, it is tried again.
 func (b *backend) loadRenewals(ctx context.Context, s logical.Storage, e *engine.Engine) {
-	for ctx.Err() == nil {
-		err := scheduleStandings(ctx, s, e)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		b.Logger().Error("loading what is to be renewed failed and will be tried again", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(b.storagePause):
-		}
-	}
+	b.untilDone(ctx, "loading what is to be renewed", func() error { return scheduleStandings(ctx, s, e) })
 }
 
 func scheduleStandings(ctx context.Context, s logical.Storage, e *engine.Engine) error {

@@ -125,6 +125,15 @@ func markHour(ctx context.Context, s logical.Storage, id order.ID) error {
 	return err
 }
 
+// absent passes over a record that is not there, or that nobody can read: it
+// leads nowhere, and another may take its place.
+func absent(err error) error {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
+		return nil
+	}
+	return err
+}
+
 // hoursBack lists the names of the hours from now back to a moment, newest first.
 func hoursBack(now time.Time, since time.Time) []string {
 	var out []string

@@ -118,7 +118,7 @@ func (b *backend) forgetCurrent(ctx context.Context, s logical.Storage, o *order
 	defer lock.Unlock()
 	at, err := current.Get(ctx, s, path)
 	if err != nil {
-		return unlessLost(err)
+		return absent(err)
 	}
 	before := *at
 	if at.Order == o.ID {
@@ -149,7 +149,7 @@ func exists(ctx context.Context, s logical.Storage, id order.ID) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return true, unlessLost(err)
+	return true, absent(err)
 }
 
 // forgetSerial removes what leads from a serial number to an order. The number
@@ -158,24 +158,15 @@ func exists(ctx context.Context, s logical.Storage, id order.ID) (bool, error) {
 func forgetSerial(ctx context.Context, s logical.Storage, o *order.Order) error {
 	cert, err := certificates.Get(ctx, s, orderPath(o.ID))
 	if err != nil {
-		return unlessLost(err)
+		return absent(err)
 	}
 	path := serialPath(cert.Serial)
 	ref, err := serials.Get(ctx, s, path)
 	if err != nil {
-		return unlessLost(err)
+		return absent(err)
 	}
 	if ref.Order != o.ID {
 		return nil
 	}
 	return serials.Delete(ctx, s, path)
-}
-
-// unlessLost passes over a record that is not there, or that nobody can read: it
-// leads nowhere.
-func unlessLost(err error) error {
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
-		return nil
-	}
-	return err
 }
